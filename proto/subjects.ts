@@ -1,0 +1,23 @@
+/** The only place where NATS streams, subjects, buckets and headers are spelled. */
+
+export const PLAYS_STREAM = "PLAYS";
+export const INSIGHTS_STREAM = "INSIGHTS";
+
+export const PLAYS_SUBJECTS = "plays.>";
+export const INSIGHTS_SUBJECTS = "insights.>";
+
+/** Subject of a game's plays: `plays.<key group>.<game id>`. */
+export function playsSubject(keyGroup: number, gameId: string): string {
+  return `plays.${String(keyGroup)}.${gameId}`;
+}
+
+/** Subject of what the insight job says of a game: `insights.<key group>.<game id>`. */
+export function insightsSubject(keyGroup: number, gameId: string): string {
+  return `insights.${String(keyGroup)}.${gameId}`;
+}
+
+/** Game id in the subject of rows whose game is not known. */
+export const UNKNOWN_GAME = "unknown";
+
+/** W3C trace context of the sampled play that a message carries. */
+export const TRACEPARENT_HEADER = "traceparent";
