@@ -1,0 +1,132 @@
+import { createHash } from "node:crypto";
+import { CourtsideError, errorText } from "../../base/errors.ts";
+
+/** Bumped when a reader of older cards could misread a newer one. */
+export const CARD_FORMAT = 1;
+
+/** `card.json` beside `model.onnx`: what the model is, where it comes from and what it may be trusted for. */
+export interface ModelCard {
+  readonly format: typeof CARD_FORMAT;
+  readonly name: string;
+  /** First 12 hex digits of the SHA-256 of the model file without its version; also the folder's name. */
+  readonly version: string;
+  /** Hash of the ordered features; equal to `FEATURE_SCHEMA_HASH` of the code that fills them. */
+  readonly schemaHash: string;
+  /** Inputs in order. */
+  readonly features: readonly CardFeature[];
+  /** Inputs that the model uses and their weights on the logit, for reading; the file has the numbers. */
+  readonly terms: readonly { readonly feature: string; readonly weight: number }[];
+  /** SHA-256 of `model.onnx`, hex. */
+  readonly onnxSha256: string;
+  readonly training: CardTraining;
+  readonly evaluation: CardEvaluation;
+  /** Sentences on where the model must not be trusted. */
+  readonly limits: readonly string[];
+}
+
+export interface CardFeature {
+  readonly name: string;
+  readonly unit: string;
+  readonly description: string;
+}
+
+export interface CardTraining {
+  /** For example `2016-17`. */
+  readonly seasons: readonly string[];
+  readonly games: number;
+  /** Rows that the model was fitted on. */
+  readonly rows: number;
+  /** SHA-256 over the fitted rows and their outcomes, hex. */
+  readonly dataSha256: string;
+  readonly seed: number;
+  /** How it was fitted, in one sentence. */
+  readonly method: string;
+}
+
+export interface CardEvaluation {
+  /** Season that was held out. */
+  readonly season: string;
+  readonly games: number;
+  readonly rows: number;
+  /** Largest difference between the trainer's and the ONNX file's probability over all held-out rows. */
+  readonly onnxMaxDifference: number;
+  /** The whole season first, then the slices. */
+  readonly slices: readonly CardSlice[];
+}
+
+/** Scores on some of the held-out rows, next to a logistic on score and time alone on the same rows. */
+export interface CardSlice {
+  readonly slice: string;
+  readonly rows: number;
+  readonly model: Readonly<Record<string, number>>;
+  readonly baseline: Readonly<Record<string, number>>;
+}
+
+/** `card.json` is missing, no card, or not the card of the model beside it. */
+export class BadCardError extends CourtsideError {
+  override readonly code = "BAD_MODEL_CARD";
+  override readonly retryable = false;
+}
+
+/** @throws BadCardError naming the first field that is missing or of the wrong type. */
+export function parseCard(text: string, source: string): ModelCard {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new BadCardError(`${source} is not JSON: ${errorText(error)}`, { cause: error });
+  }
+  const format = read(json, "format");
+  if (format !== CARD_FORMAT) {
+    throw new BadCardError(
+      `${source} has format ${JSON.stringify(format)}, this program reads ${CARD_FORMAT}`,
+    );
+  }
+  for (const [path, fits] of Object.entries(FIELDS)) {
+    if (!fits(path.split(".").reduce(read, json))) {
+      throw new BadCardError(`${source}: field ${path} is missing or of the wrong type`);
+    }
+  }
+  return json as ModelCard;
+}
+
+/** SHA-256 in hex. */
+export function sha256Hex(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+const text = (value: unknown): boolean => typeof value === "string" && value !== "";
+const count = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
+const listOf =
+  (fits: (item: unknown) => boolean) =>
+  (value: unknown): boolean =>
+    Array.isArray(value) && value.every(fits);
+const numbers = (value: unknown): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.values(value).every((item) => typeof item === "number");
+
+/** What a reader relies on, by path. */
+const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  name: text,
+  version: text,
+  schemaHash: text,
+  features: listOf((item) => text(read(item, "name")) && typeof read(item, "unit") === "string"),
+  terms: listOf((item) => text(read(item, "feature")) && typeof read(item, "weight") === "number"),
+  onnxSha256: text,
+  "training.seasons": listOf(text),
+  "training.games": count,
+  "training.rows": count,
+  "training.dataSha256": text,
+  "evaluation.season": text,
+  "evaluation.rows": count,
+  "evaluation.slices": listOf(
+    (item) =>
+      text(read(item, "slice")) && numbers(read(item, "model")) && count(read(item, "rows")),
+  ),
+  limits: listOf(text),
+};
+
+function read(value: unknown, key: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+}
