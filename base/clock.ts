@@ -22,3 +22,10 @@ export class ManualClock implements Clock {
     this.#nowMs = Math.max(this.#nowMs, nowMs);
   }
 }
+
+/** Waits in processing time. */
+export async function delay(ms: number): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/checkpoint.proto.
  */
 export const file_courtside_v1_checkpoint: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb3VydHNpZGUvdjEvY2hlY2twb2ludC5wcm90bxIMY291cnRzaWRlLnYxItECChJDaGVja3BvaW50TWFuaWZlc3QSFgoOZm9ybWF0X3ZlcnNpb24YASABKA0SCwoDam9iGAIgASgJEhUKDWNoZWNrcG9pbnRfaWQYAyABKAQSDQoFZXBvY2gYBCABKAQSFwoPY3JlYXRlZF90aW1lX21zGAUgASgDEhIKCmtleV9ncm91cHMYBiABKA0SLwoJcG9zaXRpb25zGAcgAygLMhwuY291cnRzaWRlLnYxLlNvdXJjZVBvc2l0aW9uEiwKEGtleV9ncm91cF9zdGF0ZXMYCCADKAsyEi5jb3VydHNpZGUudjEuQmxvYhIwCg1zZWFsZWRfYmxvY2tzGAkgAygLMhkuY291cnRzaWRlLnYxLlNlYWxlZEJsb2NrEjIKC2Rlc2NyaXB0b3JzGAogAygLMh0uY291cnRzaWRlLnYxLlN0YXRlRGVzY3JpcHRvciJKCg5Tb3VyY2VQb3NpdGlvbhIOCgZzdHJlYW0YASABKAkSFgoOc3RyZWFtX2NyZWF0ZWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQiSwoEQmxvYhIRCglrZXlfZ3JvdXAYASABKA0SDAoEcGF0aBgCIAEoCRIOCgZzaGEyNTYYAyABKAkSEgoKc2l6ZV9ieXRlcxgEIAEoBCJtCgtTZWFsZWRCbG9jaxIQCghzaW5rX3VpZBgBIAEoCRINCgV0YWJsZRgCIAEoCRINCgV0b2tlbhgDIAEoCRIgCgRibG9iGAQgASgLMhIuY291cnRzaWRlLnYxLkJsb2ISDAoEcm93cxgFIAEoDSJcCg9TdGF0ZURlc2NyaXB0b3ISFAoMb3BlcmF0b3JfdWlkGAEgASgJEhIKCnN0YXRlX25hbWUYAiABKAkSDAoEa2luZBgDIAEoCRIRCgl0eXBlX25hbWUYBCABKAkiUgoNS2V5R3JvdXBTdGF0ZRIRCglrZXlfZ3JvdXAYASABKA0SLgoJb3BlcmF0b3JzGAIgAygLMhsuY291cnRzaWRlLnYxLk9wZXJhdG9yU3RhdGUimwEKDU9wZXJhdG9yU3RhdGUSCwoDdWlkGAEgASgJEigKBnN0YXRlcxgCIAMoCzIYLmNvdXJ0c2lkZS52MS5OYW1lZFN0YXRlEiMKBnRpbWVycxgDIAMoCzITLmNvdXJ0c2lkZS52MS5UaW1lchIuCgp3YXRlcm1hcmtzGAQgAygLMhouY291cnRzaWRlLnYxLktleVdhdGVybWFyayJFCgpOYW1lZFN0YXRlEgwKBG5hbWUYASABKAkSKQoHZW50cmllcxgCIAMoCzIYLmNvdXJ0c2lkZS52MS5TdGF0ZUVudHJ5IkwKClN0YXRlRW50cnkSCwoDa2V5GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIPCgdtYXBfa2V5GAMgASgJEg0KBXZhbHVlGAQgASgMIlEKBVRpbWVyEgsKA2tleRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDwoHdGltZV9tcxgDIAEoAxIXCg9wcm9jZXNzaW5nX3RpbWUYBCABKAgiMQoMS2V5V2F0ZXJtYXJrEgsKA2tleRgBIAEoCRIUCgx3YXRlcm1hcmtfbXMYAiABKANiBnByb3RvMw");
+  fileDesc("Ch1jb3VydHNpZGUvdjEvY2hlY2twb2ludC5wcm90bxIMY291cnRzaWRlLnYxItECChJDaGVja3BvaW50TWFuaWZlc3QSFgoOZm9ybWF0X3ZlcnNpb24YASABKA0SCwoDam9iGAIgASgJEhUKDWNoZWNrcG9pbnRfaWQYAyABKAQSDQoFZXBvY2gYBCABKAQSFwoPY3JlYXRlZF90aW1lX21zGAUgASgDEhIKCmtleV9ncm91cHMYBiABKA0SLwoJcG9zaXRpb25zGAcgAygLMhwuY291cnRzaWRlLnYxLlNvdXJjZVBvc2l0aW9uEiwKEGtleV9ncm91cF9zdGF0ZXMYCCADKAsyEi5jb3VydHNpZGUudjEuQmxvYhIwCg1zZWFsZWRfYmxvY2tzGAkgAygLMhkuY291cnRzaWRlLnYxLlNlYWxlZEJsb2NrEjIKC2Rlc2NyaXB0b3JzGAogAygLMh0uY291cnRzaWRlLnYxLlN0YXRlRGVzY3JpcHRvciJKCg5Tb3VyY2VQb3NpdGlvbhIOCgZzdHJlYW0YASABKAkSFgoOc3RyZWFtX2NyZWF0ZWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQiZAoEQmxvYhIRCglrZXlfZ3JvdXAYASABKA0SDwoHc2VnbWVudBgCIAEoCRIOCgZzaGEyNTYYAyABKAkSEgoKc2l6ZV9ieXRlcxgEIAEoBBIUCgxvZmZzZXRfYnl0ZXMYBSABKAQibQoLU2VhbGVkQmxvY2sSEAoIc2lua191aWQYASABKAkSDQoFdGFibGUYAiABKAkSDQoFdG9rZW4YAyABKAkSIAoEYmxvYhgEIAEoCzISLmNvdXJ0c2lkZS52MS5CbG9iEgwKBHJvd3MYBSABKA0iXAoPU3RhdGVEZXNjcmlwdG9yEhQKDG9wZXJhdG9yX3VpZBgBIAEoCRISCgpzdGF0ZV9uYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSEQoJdHlwZV9uYW1lGAQgASgJIlIKDUtleUdyb3VwU3RhdGUSEQoJa2V5X2dyb3VwGAEgASgNEi4KCW9wZXJhdG9ycxgCIAMoCzIbLmNvdXJ0c2lkZS52MS5PcGVyYXRvclN0YXRlIpsBCg1PcGVyYXRvclN0YXRlEgsKA3VpZBgBIAEoCRIoCgZzdGF0ZXMYAiADKAsyGC5jb3VydHNpZGUudjEuTmFtZWRTdGF0ZRIjCgZ0aW1lcnMYAyADKAsyEy5jb3VydHNpZGUudjEuVGltZXISLgoKd2F0ZXJtYXJrcxgEIAMoCzIaLmNvdXJ0c2lkZS52MS5LZXlXYXRlcm1hcmsiRQoKTmFtZWRTdGF0ZRIMCgRuYW1lGAEgASgJEikKB2VudHJpZXMYAiADKAsyGC5jb3VydHNpZGUudjEuU3RhdGVFbnRyeSJMCgpTdGF0ZUVudHJ5EgsKA2tleRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDwoHbWFwX2tleRgDIAEoCRINCgV2YWx1ZRgEIAEoDCJRCgVUaW1lchILCgNrZXkYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg8KB3RpbWVfbXMYAyABKAMSFwoPcHJvY2Vzc2luZ190aW1lGAQgASgIIjEKDEtleVdhdGVybWFyaxILCgNrZXkYASABKAkSFAoMd2F0ZXJtYXJrX21zGAIgASgDYgZwcm90bzM");
 
 /**
  * Written last; a checkpoint without a readable manifest does not exist.
@@ -118,7 +118,7 @@ export const SourcePositionSchema: GenMessage<SourcePosition> = /*@__PURE__*/
   messageDesc(file_courtside_v1_checkpoint, 1);
 
 /**
- * A file of the checkpoint.
+ * A span of bytes in a segment file.
  *
  * @generated from message courtside.v1.Blob
  */
@@ -129,14 +129,14 @@ export type Blob = Message<"courtside.v1.Blob"> & {
   keyGroup: number;
 
   /**
-   * Path relative to the store.
+   * Name of the segment in the store.
    *
-   * @generated from field: string path = 2;
+   * @generated from field: string segment = 2;
    */
-  path: string;
+  segment: string;
 
   /**
-   * SHA-256, hex.
+   * SHA-256 of the span, hex.
    *
    * @generated from field: string sha256 = 3;
    */
@@ -146,6 +146,11 @@ export type Blob = Message<"courtside.v1.Blob"> & {
    * @generated from field: uint64 size_bytes = 4;
    */
   sizeBytes: bigint;
+
+  /**
+   * @generated from field: uint64 offset_bytes = 5;
+   */
+  offsetBytes: bigint;
 };
 
 /**

@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { GameInfo, PlayEvent, Side } from "./play_pb.ts";
+import type { GameInfo, PlayEvent, PlayKind, Side } from "./play_pb.ts";
 import { file_courtside_v1_play } from "./play_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/insight.proto.
  */
 export const file_courtside_v1_insight: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb3VydHNpZGUvdjEvaW5zaWdodC5wcm90bxIMY291cnRzaWRlLnYxImwKDUZlYXR1cmVWZWN0b3ISEwoLc2NoZW1hX2hhc2gYASABKAkSDgoGdmFsdWVzGAIgAygCEg8KB2dhbWVfaWQYAyABKAkSEwoLcGxheV9udW1iZXIYBCABKA0SEAoIcmV2aXNpb24YBSABKA0ikgMKClByZWRpY3Rpb24SDwoHZ2FtZV9pZBgBIAEoCRITCgtwbGF5X251bWJlchgCIAEoDRIQCghyZXZpc2lvbhgDIAEoDRIVCg1ob21lX3dpbl9wcm9iGAQgASgBEh4KEWhvbWVfd2luX3Byb2JfbG93GAUgASgBSACIAQESHwoSaG9tZV93aW5fcHJvYl9oaWdoGAYgASgBSAGIAQESGgoNaG9tZV9ydW5fcHJvYhgHIAEoAUgCiAEBEhoKDWF3YXlfcnVuX3Byb2IYCCABKAFIA4gBARISCgptb2RlbF9uYW1lGAkgASgJEhUKDW1vZGVsX3ZlcnNpb24YCiABKAkSEwoLc2NoZW1hX2hhc2gYCyABKAkSGQoRcHJlZGljdGVkX3RpbWVfbXMYDCABKAMSEAoIdHJhY2VfaWQYDSABKAlCFAoSX2hvbWVfd2luX3Byb2JfbG93QhUKE19ob21lX3dpbl9wcm9iX2hpZ2hCEAoOX2hvbWVfcnVuX3Byb2JCEAoOX2F3YXlfcnVuX3Byb2IivgkKCUdhbWVTdGF0ZRIPCgdnYW1lX2lkGAEgASgJEhEKCWhvbWVfdGVhbRgCIAEoCRIRCglhd2F5X3RlYW0YAyABKAkSFwoKaG9tZV9zY29yZRgEIAEoDUgAiAEBEhcKCmF3YXlfc2NvcmUYBSABKA1IAYgBARITCgZwZXJpb2QYBiABKA1IAogBARIeChFjbG9ja19yZW1haW5pbmdfcxgHIAEoAUgDiAEBEisKCnBvc3Nlc3Npb24YCCABKA4yEi5jb3VydHNpZGUudjEuU2lkZUgEiAEBEiIKFWhvbWVfcHJlZ2FtZV93aW5fcHJvYhgJIAEoAUgFiAEBEhUKCGhvbWVfZWxvGAogASgBSAaIAQESFQoIYXdheV9lbG8YCyABKAFIB4gBARIcCg9ob21lX3RlYW1fZm91bHMYDCABKA1ICIgBARIcCg9hd2F5X3RlYW1fZm91bHMYDSABKA1ICYgBARIaCg1ob21lX2luX2JvbnVzGA4gASgISAqIAQESGgoNYXdheV9pbl9ib251cxgPIAEoCEgLiAEBEiQKF2hvbWVfdGltZW91dHNfcmVtYWluaW5nGBAgASgNSAyIAQESJAoXYXdheV90aW1lb3V0c19yZW1haW5pbmcYESABKA1IDYgBARIZChFwb3NzZXNzaW9uX3JlYXNvbhgSIAEoCRIYCgtjdXJyZW50X3J1bhgTIAEoEUgOiAEBEhkKDGxlYWRfY2hhbmdlcxgUIAEoDUgPiAEBEhEKCWdhbWVfb3ZlchgVIAEoCBI1Cg9ob21lX2xhc3RfMl9taW4YFiABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNQoPYXdheV9sYXN0XzJfbWluGBcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EjUKD2hvbWVfbGFzdF81X21pbhgYIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI1Cg9hd2F5X2xhc3RfNV9taW4YGSABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNgoQaG9tZV9sYXN0XzEwX21pbhgaIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI2ChBhd2F5X2xhc3RfMTBfbWluGBsgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93Qg0KC19ob21lX3Njb3JlQg0KC19hd2F5X3Njb3JlQgkKB19wZXJpb2RCFAoSX2Nsb2NrX3JlbWFpbmluZ19zQg0KC19wb3NzZXNzaW9uQhgKFl9ob21lX3ByZWdhbWVfd2luX3Byb2JCCwoJX2hvbWVfZWxvQgsKCV9hd2F5X2Vsb0ISChBfaG9tZV90ZWFtX2ZvdWxzQhIKEF9hd2F5X3RlYW1fZm91bHNCEAoOX2hvbWVfaW5fYm9udXNCEAoOX2F3YXlfaW5fYm9udXNCGgoYX2hvbWVfdGltZW91dHNfcmVtYWluaW5nQhoKGF9hd2F5X3RpbWVvdXRzX3JlbWFpbmluZ0IOCgxfY3VycmVudF9ydW5CDwoNX2xlYWRfY2hhbmdlcyLrAQoOVHJhaWxpbmdXaW5kb3cSDgoGcG9pbnRzGAEgASgNEhgKEGZpZWxkX2dvYWxzX21hZGUYAiABKA0SHQoVZmllbGRfZ29hbHNfYXR0ZW1wdGVkGAMgASgNEhMKC3RocmVlc19tYWRlGAQgASgNEhgKEGZyZWVfdGhyb3dzX21hZGUYBSABKA0SHQoVZnJlZV90aHJvd3NfYXR0ZW1wdGVkGAYgASgNEhEKCXR1cm5vdmVycxgHIAEoDRIaChJvZmZlbnNpdmVfcmVib3VuZHMYCCABKA0SEwoLcG9zc2Vzc2lvbnMYCSABKAIihAUKClBsYXllckxvYWQSDwoHZ2FtZV9pZBgBIAEoCRITCgtwbGF5X251bWJlchgCIAEoDRIRCglwbGF5ZXJfaWQYAyABKA0SEwoLcGxheWVyX25hbWUYBCABKAkSDwoHdGVhbV9pZBgFIAEoDRIgCgRzaWRlGAYgASgOMhIuY291cnRzaWRlLnYxLlNpZGUSEAoIb25fY291cnQYByABKAgSEAoIcGxheWVkX3MYCCABKAISDwoHc3RpbnRfcxgJIAEoAhITCgtzdGludF9tYXhfcxgKIAEoAhIOCgZyZXN0X3MYCyABKAISHAoUcGxheWVkX2xhc3RfMTJfbWluX3MYDCABKAISDgoGcG9pbnRzGA0gASgNEhgKEGZpZWxkX2dvYWxzX21hZGUYDiABKA0SHQoVZmllbGRfZ29hbHNfYXR0ZW1wdGVkGA8gASgNEhMKC3RocmVlc19tYWRlGBAgASgNEhgKEHRocmVlc19hdHRlbXB0ZWQYESABKA0SGAoQZnJlZV90aHJvd3NfbWFkZRgSIAEoDRIdChVmcmVlX3Rocm93c19hdHRlbXB0ZWQYEyABKA0SGgoSb2ZmZW5zaXZlX3JlYm91bmRzGBQgASgNEhoKEmRlZmVuc2l2ZV9yZWJvdW5kcxgVIAEoDRIPCgdhc3Npc3RzGBYgASgNEg4KBnN0ZWFscxgXIAEoDRIOCgZibG9ja3MYGCABKA0SEQoJdHVybm92ZXJzGBkgASgNEhYKDnBlcnNvbmFsX2ZvdWxzGBogASgNEhIKCnBsdXNfbWludXMYGyABKBESDQoFdXNhZ2UYHCABKAISFQoNdHJ1ZV9zaG9vdGluZxgdIAEoAiLrAQoKVGVhbVdpbmRvdxIPCgdnYW1lX2lkGAEgASgJEg8KB3RlYW1faWQYAiABKA0SIAoEc2lkZRgDIAEoDjISLmNvdXJ0c2lkZS52MS5TaWRlEg8KB3N0YXJ0X3MYBCABKAMSDQoFZW5kX3MYBSABKAMSDgoGc2l6ZV9zGAYgASgNEiwKBnRvdGFscxgHIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxIUCgxlZmZlY3RpdmVfZmcYCCABKAISDAoEcGFjZRgJIAEoAhIXCg9mcmVlX3Rocm93X3JhdGUYCiABKAIi3gEKCkdhbWVSZXN1bHQSDwoHZ2FtZV9pZBgBIAEoCRISCgpob21lX3Njb3JlGAIgASgNEhIKCmF3YXlfc2NvcmUYAyABKA0SDwoHcGVyaW9kcxgEIAEoDRINCgVwbGF5cxgFIAEoDRIXCg9ob21lX2Vsb19iZWZvcmUYBiABKAISFwoPYXdheV9lbG9fYmVmb3JlGAcgASgCEhYKDmhvbWVfZWxvX2FmdGVyGAggASgCEhYKDmF3YXlfZWxvX2FmdGVyGAkgASgCEhUKDWhvbWVfd2luX3Byb2IYCiABKAEidQoOT3V0cHV0UG9zaXRpb24SCwoDam9iGAEgASgJEg0KBXN0YWdlGAIgASgJEhEKCWtleV9ncm91cBgDIAEoDRIWCg5pbnB1dF9zZXF1ZW5jZRgEIAEoBBINCgVpbmRleBgFIAEoDRINCgVlcG9jaBgGIAEoBCKKAQoLUGxheUluc2lnaHQSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEiwKCnByZWRpY3Rpb24YAyABKAsyGC5jb3VydHNpZGUudjEuUHJlZGljdGlvbiI2CglCb3hVcGRhdGUSKQoHcGxheWVycxgBIAMoCzIYLmNvdXJ0c2lkZS52MS5QbGF5ZXJMb2FkIq8CCgdJbnNpZ2h0Ei4KCHBvc2l0aW9uGAEgASgLMhwuY291cnRzaWRlLnYxLk91dHB1dFBvc2l0aW9uEg8KB2dhbWVfaWQYAiABKAkSKwoJZ2FtZV9pbmZvGAMgASgLMhYuY291cnRzaWRlLnYxLkdhbWVJbmZvSAASKQoEcGxheRgEIAEoCzIZLmNvdXJ0c2lkZS52MS5QbGF5SW5zaWdodEgAEiYKA2JveBgFIAEoCzIXLmNvdXJ0c2lkZS52MS5Cb3hVcGRhdGVIABIvCgt0ZWFtX3dpbmRvdxgGIAEoCzIYLmNvdXJ0c2lkZS52MS5UZWFtV2luZG93SAASKgoGcmVzdWx0GAcgASgLMhguY291cnRzaWRlLnYxLkdhbWVSZXN1bHRIAEIGCgRib2R5YgZwcm90bzM", [file_courtside_v1_play]);
+  fileDesc("Chpjb3VydHNpZGUvdjEvaW5zaWdodC5wcm90bxIMY291cnRzaWRlLnYxImwKDUZlYXR1cmVWZWN0b3ISEwoLc2NoZW1hX2hhc2gYASABKAkSDgoGdmFsdWVzGAIgAygCEg8KB2dhbWVfaWQYAyABKAkSEwoLcGxheV9udW1iZXIYBCABKA0SEAoIcmV2aXNpb24YBSABKA0ikgMKClByZWRpY3Rpb24SDwoHZ2FtZV9pZBgBIAEoCRITCgtwbGF5X251bWJlchgCIAEoDRIQCghyZXZpc2lvbhgDIAEoDRIVCg1ob21lX3dpbl9wcm9iGAQgASgBEh4KEWhvbWVfd2luX3Byb2JfbG93GAUgASgBSACIAQESHwoSaG9tZV93aW5fcHJvYl9oaWdoGAYgASgBSAGIAQESGgoNaG9tZV9ydW5fcHJvYhgHIAEoAUgCiAEBEhoKDWF3YXlfcnVuX3Byb2IYCCABKAFIA4gBARISCgptb2RlbF9uYW1lGAkgASgJEhUKDW1vZGVsX3ZlcnNpb24YCiABKAkSEwoLc2NoZW1hX2hhc2gYCyABKAkSGQoRcHJlZGljdGVkX3RpbWVfbXMYDCABKAMSEAoIdHJhY2VfaWQYDSABKAlCFAoSX2hvbWVfd2luX3Byb2JfbG93QhUKE19ob21lX3dpbl9wcm9iX2hpZ2hCEAoOX2hvbWVfcnVuX3Byb2JCEAoOX2F3YXlfcnVuX3Byb2Ii0wsKCUdhbWVTdGF0ZRIPCgdnYW1lX2lkGAEgASgJEhEKCWhvbWVfdGVhbRgCIAEoCRIRCglhd2F5X3RlYW0YAyABKAkSFwoKaG9tZV9zY29yZRgEIAEoDUgAiAEBEhcKCmF3YXlfc2NvcmUYBSABKA1IAYgBARITCgZwZXJpb2QYBiABKA1IAogBARIeChFjbG9ja19yZW1haW5pbmdfcxgHIAEoAUgDiAEBEisKCnBvc3Nlc3Npb24YCCABKA4yEi5jb3VydHNpZGUudjEuU2lkZUgEiAEBEiIKFWhvbWVfcHJlZ2FtZV93aW5fcHJvYhgJIAEoAUgFiAEBEhUKCGhvbWVfZWxvGAogASgBSAaIAQESFQoIYXdheV9lbG8YCyABKAFIB4gBARIcCg9ob21lX3RlYW1fZm91bHMYDCABKA1ICIgBARIcCg9hd2F5X3RlYW1fZm91bHMYDSABKA1ICYgBARIaCg1ob21lX2luX2JvbnVzGA4gASgISAqIAQESGgoNYXdheV9pbl9ib251cxgPIAEoCEgLiAEBEiQKF2hvbWVfdGltZW91dHNfcmVtYWluaW5nGBAgASgNSAyIAQESJAoXYXdheV90aW1lb3V0c19yZW1haW5pbmcYESABKA1IDYgBARIZChFwb3NzZXNzaW9uX3JlYXNvbhgSIAEoCRIYCgtjdXJyZW50X3J1bhgTIAEoEUgOiAEBEhkKDGxlYWRfY2hhbmdlcxgUIAEoDUgPiAEBEhEKCWdhbWVfb3ZlchgVIAEoCBI1Cg9ob21lX2xhc3RfMl9taW4YFiABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNQoPYXdheV9sYXN0XzJfbWluGBcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EjUKD2hvbWVfbGFzdF81X21pbhgYIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI1Cg9hd2F5X2xhc3RfNV9taW4YGSABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNgoQaG9tZV9sYXN0XzEwX21pbhgaIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI2ChBhd2F5X2xhc3RfMTBfbWluGBsgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhcKCnRpbWVzX3RpZWQYHCABKA1IEIgBARIsCgpsYXN0X3BsYXlzGB0gAygLMhguY291cnRzaWRlLnYxLlJlY2VudFBsYXkSJwoaaG9tZV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24YHiABKAFIEYgBARInChphd2F5X3BvaW50c19wZXJfcG9zc2Vzc2lvbhgfIAEoAUgSiAEBEi0KC3Njb3JpbmdfcnVuGCAgASgLMhguY291cnRzaWRlLnYxLlNjb3JpbmdSdW5CDQoLX2hvbWVfc2NvcmVCDQoLX2F3YXlfc2NvcmVCCQoHX3BlcmlvZEIUChJfY2xvY2tfcmVtYWluaW5nX3NCDQoLX3Bvc3Nlc3Npb25CGAoWX2hvbWVfcHJlZ2FtZV93aW5fcHJvYkILCglfaG9tZV9lbG9CCwoJX2F3YXlfZWxvQhIKEF9ob21lX3RlYW1fZm91bHNCEgoQX2F3YXlfdGVhbV9mb3Vsc0IQCg5faG9tZV9pbl9ib251c0IQCg5fYXdheV9pbl9ib251c0IaChhfaG9tZV90aW1lb3V0c19yZW1haW5pbmdCGgoYX2F3YXlfdGltZW91dHNfcmVtYWluaW5nQg4KDF9jdXJyZW50X3J1bkIPCg1fbGVhZF9jaGFuZ2VzQg0KC190aW1lc190aWVkQh0KG19ob21lX3BvaW50c19wZXJfcG9zc2Vzc2lvbkIdChtfYXdheV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24ieQoKUmVjZW50UGxheRITCgtwbGF5X251bWJlchgBIAEoDRIkCgRraW5kGAIgASgOMhYuY291cnRzaWRlLnYxLlBsYXlLaW5kEiAKBHNpZGUYAyABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIOCgZwb2ludHMYBCABKA0ilAEKClNjb3JpbmdSdW4SIAoEc2lkZRgBIAEoDjISLmNvdXJ0c2lkZS52MS5TaWRlEg4KBnBvaW50cxgCIAEoDRIZChFzdGFydF9wbGF5X251bWJlchgDIAEoDRIYChBsYXN0X3BsYXlfbnVtYmVyGAQgASgNEg8KB3N0YXJ0X3MYBSABKAISDgoGbGFzdF9zGAYgASgCIusBCg5UcmFpbGluZ1dpbmRvdxIOCgZwb2ludHMYASABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgCIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYAyABKA0SEwoLdGhyZWVzX21hZGUYBCABKA0SGAoQZnJlZV90aHJvd3NfbWFkZRgFIAEoDRIdChVmcmVlX3Rocm93c19hdHRlbXB0ZWQYBiABKA0SEQoJdHVybm92ZXJzGAcgASgNEhoKEm9mZmVuc2l2ZV9yZWJvdW5kcxgIIAEoDRITCgtwb3NzZXNzaW9ucxgJIAEoAiKEBQoKUGxheWVyTG9hZBIPCgdnYW1lX2lkGAEgASgJEhMKC3BsYXlfbnVtYmVyGAIgASgNEhEKCXBsYXllcl9pZBgDIAEoDRITCgtwbGF5ZXJfbmFtZRgEIAEoCRIPCgd0ZWFtX2lkGAUgASgNEiAKBHNpZGUYBiABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIQCghvbl9jb3VydBgHIAEoCBIQCghwbGF5ZWRfcxgIIAEoAhIPCgdzdGludF9zGAkgASgCEhMKC3N0aW50X21heF9zGAogASgCEg4KBnJlc3RfcxgLIAEoAhIcChRwbGF5ZWRfbGFzdF8xMl9taW5fcxgMIAEoAhIOCgZwb2ludHMYDSABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgOIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYDyABKA0SEwoLdGhyZWVzX21hZGUYECABKA0SGAoQdGhyZWVzX2F0dGVtcHRlZBgRIAEoDRIYChBmcmVlX3Rocm93c19tYWRlGBIgASgNEh0KFWZyZWVfdGhyb3dzX2F0dGVtcHRlZBgTIAEoDRIaChJvZmZlbnNpdmVfcmVib3VuZHMYFCABKA0SGgoSZGVmZW5zaXZlX3JlYm91bmRzGBUgASgNEg8KB2Fzc2lzdHMYFiABKA0SDgoGc3RlYWxzGBcgASgNEg4KBmJsb2NrcxgYIAEoDRIRCgl0dXJub3ZlcnMYGSABKA0SFgoOcGVyc29uYWxfZm91bHMYGiABKA0SEgoKcGx1c19taW51cxgbIAEoERINCgV1c2FnZRgcIAEoAhIVCg10cnVlX3Nob290aW5nGB0gASgCIusBCgpUZWFtV2luZG93Eg8KB2dhbWVfaWQYASABKAkSDwoHdGVhbV9pZBgCIAEoDRIgCgRzaWRlGAMgASgOMhIuY291cnRzaWRlLnYxLlNpZGUSDwoHc3RhcnRfcxgEIAEoAxINCgVlbmRfcxgFIAEoAxIOCgZzaXplX3MYBiABKA0SLAoGdG90YWxzGAcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhQKDGVmZmVjdGl2ZV9mZxgIIAEoAhIMCgRwYWNlGAkgASgCEhcKD2ZyZWVfdGhyb3dfcmF0ZRgKIAEoAiLeAQoKR2FtZVJlc3VsdBIPCgdnYW1lX2lkGAEgASgJEhIKCmhvbWVfc2NvcmUYAiABKA0SEgoKYXdheV9zY29yZRgDIAEoDRIPCgdwZXJpb2RzGAQgASgNEg0KBXBsYXlzGAUgASgNEhcKD2hvbWVfZWxvX2JlZm9yZRgGIAEoAhIXCg9hd2F5X2Vsb19iZWZvcmUYByABKAISFgoOaG9tZV9lbG9fYWZ0ZXIYCCABKAISFgoOYXdheV9lbG9fYWZ0ZXIYCSABKAISFQoNaG9tZV93aW5fcHJvYhgKIAEoASJ1Cg5PdXRwdXRQb3NpdGlvbhILCgNqb2IYASABKAkSDQoFc3RhZ2UYAiABKAkSEQoJa2V5X2dyb3VwGAMgASgNEhYKDmlucHV0X3NlcXVlbmNlGAQgASgEEg0KBWluZGV4GAUgASgNEg0KBWVwb2NoGAYgASgEIooBCgtQbGF5SW5zaWdodBIlCgRwbGF5GAEgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudBImCgVzdGF0ZRgCIAEoCzIXLmNvdXJ0c2lkZS52MS5HYW1lU3RhdGUSLAoKcHJlZGljdGlvbhgDIAEoCzIYLmNvdXJ0c2lkZS52MS5QcmVkaWN0aW9uIjYKCUJveFVwZGF0ZRIpCgdwbGF5ZXJzGAEgAygLMhguY291cnRzaWRlLnYxLlBsYXllckxvYWQirwIKB0luc2lnaHQSLgoIcG9zaXRpb24YASABKAsyHC5jb3VydHNpZGUudjEuT3V0cHV0UG9zaXRpb24SDwoHZ2FtZV9pZBgCIAEoCRIrCglnYW1lX2luZm8YAyABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIpCgRwbGF5GAQgASgLMhkuY291cnRzaWRlLnYxLlBsYXlJbnNpZ2h0SAASJgoDYm94GAUgASgLMhcuY291cnRzaWRlLnYxLkJveFVwZGF0ZUgAEi8KC3RlYW1fd2luZG93GAYgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABIqCgZyZXN1bHQYByABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdEgAQgYKBGJvZHliBnByb3RvMw", [file_courtside_v1_play]);
 
 /**
  * Ordered model inputs as of one play.
@@ -314,6 +314,39 @@ export type GameState = Message<"courtside.v1.GameState"> & {
    * @generated from field: courtside.v1.TrailingWindow away_last_10_min = 27;
    */
   awayLast10Min?: TrailingWindow | undefined;
+
+  /**
+   * Times the score was level after 0-0.
+   *
+   * @generated from field: optional uint32 times_tied = 28;
+   */
+  timesTied?: number | undefined;
+
+  /**
+   * Latest plays, oldest first, at most five.
+   *
+   * @generated from field: repeated courtside.v1.RecentPlay last_plays = 29;
+   */
+  lastPlays: RecentPlay[];
+
+  /**
+   * Moving average of points per finished possession, half-life ten possessions; about 1.1 in today's league.
+   *
+   * @generated from field: optional double home_points_per_possession = 30;
+   */
+  homePointsPerPossession?: number | undefined;
+
+  /**
+   * @generated from field: optional double away_points_per_possession = 31;
+   */
+  awayPointsPerPossession?: number | undefined;
+
+  /**
+   * Present while a run of eight or more unanswered points is under way.
+   *
+   * @generated from field: courtside.v1.ScoringRun scoring_run = 32;
+   */
+  scoringRun?: ScoringRun | undefined;
 };
 
 /**
@@ -322,6 +355,92 @@ export type GameState = Message<"courtside.v1.GameState"> & {
  */
 export const GameStateSchema: GenMessage<GameState> = /*@__PURE__*/
   messageDesc(file_courtside_v1_insight, 2);
+
+/**
+ * A play in short.
+ *
+ * @generated from message courtside.v1.RecentPlay
+ */
+export type RecentPlay = Message<"courtside.v1.RecentPlay"> & {
+  /**
+   * @generated from field: uint32 play_number = 1;
+   */
+  playNumber: number;
+
+  /**
+   * @generated from field: courtside.v1.PlayKind kind = 2;
+   */
+  kind: PlayKind;
+
+  /**
+   * @generated from field: courtside.v1.Side side = 3;
+   */
+  side: Side;
+
+  /**
+   * Points that it brought its side.
+   *
+   * @generated from field: uint32 points = 4;
+   */
+  points: number;
+};
+
+/**
+ * Describes the message courtside.v1.RecentPlay.
+ * Use `create(RecentPlaySchema)` to create a new message.
+ */
+export const RecentPlaySchema: GenMessage<RecentPlay> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_insight, 3);
+
+/**
+ * Unanswered points of one side, at least eight. Ends with the other side's next point.
+ *
+ * @generated from message courtside.v1.ScoringRun
+ */
+export type ScoringRun = Message<"courtside.v1.ScoringRun"> & {
+  /**
+   * @generated from field: courtside.v1.Side side = 1;
+   */
+  side: Side;
+
+  /**
+   * @generated from field: uint32 points = 2;
+   */
+  points: number;
+
+  /**
+   * Play that scored first.
+   *
+   * @generated from field: uint32 start_play_number = 3;
+   */
+  startPlayNumber: number;
+
+  /**
+   * Play that scored last.
+   *
+   * @generated from field: uint32 last_play_number = 4;
+   */
+  lastPlayNumber: number;
+
+  /**
+   * Game time of both, seconds since tip-off.
+   *
+   * @generated from field: float start_s = 5;
+   */
+  startS: number;
+
+  /**
+   * @generated from field: float last_s = 6;
+   */
+  lastS: number;
+};
+
+/**
+ * Describes the message courtside.v1.ScoringRun.
+ * Use `create(ScoringRunSchema)` to create a new message.
+ */
+export const ScoringRunSchema: GenMessage<ScoringRun> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_insight, 4);
 
 /**
  * What one team did in the last N minutes of game time.
@@ -382,7 +501,7 @@ export type TrailingWindow = Message<"courtside.v1.TrailingWindow"> & {
  * Use `create(TrailingWindowSchema)` to create a new message.
  */
 export const TrailingWindowSchema: GenMessage<TrailingWindow> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 3);
+  messageDesc(file_courtside_v1_insight, 5);
 
 /**
  * Box-score line and load of one player as of one play. Seconds are game seconds.
@@ -553,7 +672,7 @@ export type PlayerLoad = Message<"courtside.v1.PlayerLoad"> & {
  * Use `create(PlayerLoadSchema)` to create a new message.
  */
 export const PlayerLoadSchema: GenMessage<PlayerLoad> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 4);
+  messageDesc(file_courtside_v1_insight, 6);
 
 /**
  * A team's numbers over one window of game time, fired by the game's watermark.
@@ -623,7 +742,7 @@ export type TeamWindow = Message<"courtside.v1.TeamWindow"> & {
  * Use `create(TeamWindowSchema)` to create a new message.
  */
 export const TeamWindowSchema: GenMessage<TeamWindow> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 5);
+  messageDesc(file_courtside_v1_insight, 7);
 
 /**
  * How a game ended, and what it did to the ratings.
@@ -689,7 +808,7 @@ export type GameResult = Message<"courtside.v1.GameResult"> & {
  * Use `create(GameResultSchema)` to create a new message.
  */
 export const GameResultSchema: GenMessage<GameResult> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 6);
+  messageDesc(file_courtside_v1_insight, 8);
 
 /**
  * Where an output came from; a replay makes the same positions again, so readers refuse what they have seen.
@@ -739,7 +858,7 @@ export type OutputPosition = Message<"courtside.v1.OutputPosition"> & {
  * Use `create(OutputPositionSchema)` to create a new message.
  */
 export const OutputPositionSchema: GenMessage<OutputPosition> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 7);
+  messageDesc(file_courtside_v1_insight, 9);
 
 /**
  * A play with all that is known after it: what the live page draws.
@@ -768,7 +887,7 @@ export type PlayInsight = Message<"courtside.v1.PlayInsight"> & {
  * Use `create(PlayInsightSchema)` to create a new message.
  */
 export const PlayInsightSchema: GenMessage<PlayInsight> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 8);
+  messageDesc(file_courtside_v1_insight, 10);
 
 /**
  * Box score of the players whose line changed.
@@ -787,7 +906,7 @@ export type BoxUpdate = Message<"courtside.v1.BoxUpdate"> & {
  * Use `create(BoxUpdateSchema)` to create a new message.
  */
 export const BoxUpdateSchema: GenMessage<BoxUpdate> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 9);
+  messageDesc(file_courtside_v1_insight, 11);
 
 /**
  * One message on the INSIGHTS stream.
@@ -846,5 +965,5 @@ export type Insight = Message<"courtside.v1.Insight"> & {
  * Use `create(InsightSchema)` to create a new message.
  */
 export const InsightSchema: GenMessage<Insight> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 10);
+  messageDesc(file_courtside_v1_insight, 12);
 

@@ -273,7 +273,8 @@ export type PlayEvent = Message<"courtside.v1.PlayEvent"> & {
   awayOnCourtIds: number[];
 
   /**
-   * Team in possession by the feed's own account; 0 when the feed does not say.
+   * Team that has the ball while the play happens, by the feed's own account (on a made shot the shooter's team,
+   * on a turnover the team that loses it); 0 when the feed does not say.
    *
    * @generated from field: uint32 feed_possession_team_id = 39;
    */

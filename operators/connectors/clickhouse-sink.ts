@@ -1,0 +1,192 @@
+import { Readable } from "node:stream";
+import type { ClickHouseClient } from "@clickhouse/client";
+import { delay } from "../../base/clock.ts";
+import { CourtsideError, errorText } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { Tracing } from "../../base/tracing.ts";
+import type { Origin } from "../runtime/element.ts";
+import type { SealedRows, TransactionalSink } from "../runtime/sink.ts";
+
+/** A table would take a repeated block twice, so the sink cannot keep its promise. */
+export class NoDeduplicationWindowError extends CourtsideError {
+  override readonly code = "NO_DEDUPLICATION_WINDOW";
+  override readonly retryable = false;
+}
+
+/** ClickHouse did not take a block in the time that a restart of it may need. */
+export class SinkUnavailableError extends CourtsideError {
+  override readonly code = "SINK_UNAVAILABLE";
+  override readonly retryable = true;
+}
+
+/** Rows of a block at the most: one insert of a few megabytes, far below the server's own block size, so
+ * that a block is one part and one token. */
+const BLOCK_ROWS = 50_000;
+/** Rows that wait, over all tables, above which a checkpoint is asked for early: about 100 MB of text. */
+const FULL_ROWS = 200_000;
+const RETRY_MIN_MS = 100;
+const RETRY_MAX_MS = 2000;
+/** A server that restarts is back within seconds; one that is away for so long is somebody's problem. */
+const GIVE_UP_AFTER_MS = 120_000;
+/** Sampled traces that get a span for the insert, per checkpoint. */
+const TRACES_PER_CHECKPOINT = 256;
+
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface ClickHouseSinkOptions<T> {
+  readonly uid: string;
+  readonly job: string;
+  readonly client: ClickHouseClient;
+  /** Tables that it writes, with their database: `courtside.plays`. */
+  readonly tables: readonly string[];
+  /** Puts the rows of one record into tables. */
+  rows(value: T, put: (table: string, row: Row) => void): void;
+  /** Told when the store has the records' rows. */
+  onVisible?(values: readonly T[]): void;
+  readonly tracing: Tracing;
+  readonly log: Log;
+}
+
+/**
+ * Writes rows with the checkpoint that covers them. Rows are sealed into blocks at the barrier, the blocks
+ * are part of the snapshot, and they are inserted after its commit with a token each. On restore, blocks
+ * that may not have arrived are inserted again with the same token, and the table refuses what it has.
+ * Reading needs no FINAL.
+ */
+export class ClickHouseSink<T> implements TransactionalSink<T> {
+  readonly mode = "transactional";
+  readonly uid: string;
+  readonly #options: ClickHouseSinkOptions<T>;
+  #open = new Map<string, string[]>();
+  #openRows = 0;
+  #traces = new Set<string>();
+  /** Waiting for the commit of the checkpoint that sealed them. */
+  #sealedTraces: string[] = [];
+  #openValues: T[] = [];
+  #sealedValues: readonly T[] = [];
+
+  constructor(options: ClickHouseSinkOptions<T>) {
+    this.uid = options.uid;
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    for (const table of this.#options.tables) await this.#checkWindow(table);
+  }
+
+  write(value: T, origin: Origin): void {
+    this.#options.rows(value, (table, row) => {
+      let rows = this.#open.get(table);
+      if (rows === undefined) this.#open.set(table, (rows = []));
+      rows.push(JSON.stringify(row));
+      this.#openRows += 1;
+    });
+    if (origin.traceparent !== "" && this.#traces.size < TRACES_PER_CHECKPOINT)
+      this.#traces.add(origin.traceparent);
+    if (this.#options.onVisible !== undefined) this.#openValues.push(value);
+  }
+
+  full(): boolean {
+    return this.#openRows >= FULL_ROWS;
+  }
+
+  seal(checkpointId: number): readonly SealedRows[] {
+    const { job } = this.#options;
+    const blocks: SealedRows[] = [];
+    for (const [table, rows] of this.#open)
+      for (let from = 0; from < rows.length; from += BLOCK_ROWS) {
+        const part = rows.slice(from, from + BLOCK_ROWS);
+        const block = String(from / BLOCK_ROWS);
+        blocks.push({
+          table,
+          token: `${job}/${this.uid}/${table}/${String(checkpointId)}/${block}`,
+          rows: part.length,
+          bytes: Buffer.from(`${part.join("\n")}\n`),
+        });
+      }
+    this.#open = new Map();
+    this.#openRows = 0;
+    this.#sealedTraces = [...this.#traces];
+    this.#traces = new Set();
+    this.#sealedValues = this.#openValues;
+    this.#openValues = [];
+    return blocks;
+  }
+
+  async commit(blocks: readonly SealedRows[]): Promise<void> {
+    const startTimeMs = performance.timeOrigin + performance.now();
+    for (const block of blocks) await this.#insertUntilTaken(block);
+    for (const parent of this.#sealedTraces)
+      this.#options.tracing
+        .start("clickhouse.insert", { kind: "client", parent, startTimeMs })
+        .end();
+    this.#sealedTraces = [];
+    this.#options.onVisible?.(this.#sealedValues);
+    this.#sealedValues = [];
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #insertUntilTaken(block: SealedRows): Promise<void> {
+    const giveUpMs = performance.now() + GIVE_UP_AFTER_MS;
+    for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
+      try {
+        await this.#insert(block);
+        return;
+      } catch (error) {
+        if (performance.now() > giveUpMs || isRefusal(error))
+          throw new SinkUnavailableError(
+            `ClickHouse did not take ${String(block.rows)} rows for ${block.table}: ${errorText(error)}`,
+            { cause: error },
+          );
+        this.#options.log.warn("insert_retry", { table: block.table, error: errorText(error) });
+        await delay(waitMs);
+      }
+    }
+  }
+
+  async #insert({ table, token, bytes }: SealedRows): Promise<void> {
+    await this.#options.client.insert({
+      table,
+      values: Readable.from([bytes], { objectMode: false }),
+      format: "JSONEachRow",
+      clickhouse_settings: {
+        insert_deduplicate: 1,
+        insert_deduplication_token: token,
+        deduplicate_blocks_in_dependent_materialized_views: 1,
+        date_time_input_format: "best_effort",
+      },
+    });
+  }
+
+  async #checkWindow(table: string): Promise<void> {
+    const dot = table.indexOf(".");
+    const found = await this.#options.client.query({
+      query:
+        "SELECT engine, toUInt64OrZero(extract(engine_full, " +
+        "'non_replicated_deduplication_window = (\\\\d+)')) AS window FROM system.tables " +
+        "WHERE database = {database:String} AND name = {name:String}",
+      query_params: { database: table.slice(0, dot), name: table.slice(dot + 1) },
+      format: "JSONEachRow",
+    });
+    const [row] = await found.json<{ engine: string; window: string | number }>();
+    if (row === undefined)
+      throw new NoDeduplicationWindowError(
+        `table ${table} is not there; apply the migrations (courtside up does it at start)`,
+      );
+    if (!row.engine.startsWith("Replicated") && Number(row.window) === 0)
+      throw new NoDeduplicationWindowError(
+        `table ${table} keeps no de-duplication window, so rows could be doubled after a crash; ` +
+          `run ALTER TABLE ${table} MODIFY SETTING non_replicated_deduplication_window = 10000`,
+      );
+  }
+}
+
+/** The server has answered, and will answer the same again: the rows do not fit the table. */
+function isRefusal(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  // 16 no such column, 27 cannot parse input, 60 unknown table, 53 type mismatch, 117 incorrect data.
+  return ["16", "27", "60", "53", "117"].includes(String(code));
+}

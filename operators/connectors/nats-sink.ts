@@ -1,0 +1,193 @@
+import { createInbox, headers, type NatsConnection, type Subscription } from "@nats-io/nats-core";
+import { CourtsideError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import type { ImmediateSink, Position } from "../runtime/sink.ts";
+
+/** The broker refused an output, or did not confirm it in time. */
+export class PublishError extends CourtsideError {
+  override readonly code = "PUBLISH_FAILED";
+  override readonly retryable = true;
+}
+
+/** Outputs under way at once: covers a round trip of a few milliseconds at 50,000 messages a second. */
+const MAX_IN_FLIGHT = 512;
+/** An output that is not confirmed after so long is sent again, with the same id. */
+const RESEND_AFTER_MS = 2000;
+/** How long the broker may be away before the task gives up and starts again from its checkpoint. */
+const GIVE_UP_AFTER_MS = 60_000;
+const CHECK_EVERY_MS = 250;
+const BROKER_MESSAGE_ID = "Nats-Msg-Id";
+
+interface Pending {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly id: string;
+  readonly traceparent: string;
+  readonly firstSentMs: number;
+  sentMs: number;
+}
+
+export interface NatsSinkOptions<T> {
+  readonly uid: string;
+  readonly connection: NatsConnection;
+  readonly job: string;
+  readonly traceparentHeader: string;
+  readonly log: Log;
+  encode(value: T, position: Position, epoch: number): { subject: string; data: Uint8Array };
+  /** Told when the broker has stored the output. */
+  onStored?(value: T): void;
+}
+
+/**
+ * Publishes each output at once and keeps it until the broker has confirmed it. After a reconnect
+ * everything unconfirmed is sent again in its order before anything new, with the same message id: the
+ * broker drops what it has already.
+ */
+export class NatsSink<T> implements ImmediateSink<T> {
+  readonly mode = "immediate";
+  readonly uid: string;
+  readonly #options: NatsSinkOptions<T>;
+  readonly #inbox = createInbox();
+  /** By message number, oldest first. */
+  readonly #pending = new Map<number, Pending & { readonly value: T }>();
+  #subscription: Subscription | undefined;
+  #next = 0;
+  #epoch = 1;
+  #failure: Error | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #waiters: (() => void)[] = [];
+  #closed = false;
+
+  constructor(options: NatsSinkOptions<T>) {
+    this.uid = options.uid;
+    this.#options = options;
+  }
+
+  open(epoch: number): Promise<void> {
+    this.#epoch = epoch;
+    this.#subscription = this.#options.connection.subscribe(`${this.#inbox}.*`, {
+      callback: (error, message) => {
+        if (error !== null) return;
+        const number = Number(message.subject.slice(this.#inbox.length + 1));
+        this.#onAck(number, message.data.length === 0 ? undefined : message.json());
+      },
+    });
+    this.#timer = setInterval(() => this.#resendOverdue(), CHECK_EVERY_MS);
+    void this.#resendAfterReconnects();
+    return Promise.resolve();
+  }
+
+  write(value: T, position: Position, traceparent: string): void {
+    this.#throwFailure();
+    const { subject, data } = this.#options.encode(value, position, this.#epoch);
+    const { keyGroup, inputSequence, index } = position;
+    const id = `${this.#options.job}/${this.uid}/${String(keyGroup)}/${String(inputSequence)}/${String(index)}`;
+    const nowMs = performance.now();
+    const pending = { value, subject, data, id, traceparent, firstSentMs: nowMs, sentMs: nowMs };
+    this.#next += 1;
+    this.#pending.set(this.#next, pending);
+    this.#send(this.#next, pending);
+  }
+
+  blocked(): Promise<void> | undefined {
+    return this.#pending.size < MAX_IN_FLIGHT
+      ? undefined
+      : this.#until(() => this.#pending.size < MAX_IN_FLIGHT);
+  }
+
+  async flush(): Promise<void> {
+    const last = this.#next;
+    await this.#until(() => {
+      const [oldest] = this.#pending.keys();
+      return oldest === undefined || oldest > last;
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    this.#subscription?.unsubscribe();
+    return Promise.resolve();
+  }
+
+  #send(number: number, pending: Pending): void {
+    const { connection, traceparentHeader } = this.#options;
+    const header = headers();
+    header.set(BROKER_MESSAGE_ID, pending.id);
+    if (pending.traceparent !== "") header.set(traceparentHeader, pending.traceparent);
+    connection.publish(pending.subject, pending.data, {
+      reply: `${this.#inbox}.${String(number)}`,
+      headers: header,
+    });
+  }
+
+  #onAck(number: number, answer: unknown): void {
+    // No answer: nobody listens (a server that is starting). It is sent again when overdue.
+    if (answer === undefined) return;
+    const { error } = answer as { error?: { description?: string; code?: number } };
+    const pending = this.#pending.get(number);
+    if (pending === undefined) return;
+    if (error !== undefined) {
+      // 503: JetStream is not available yet, for example while a leader is elected.
+      if (error.code === 503) return;
+      this.#fail(`the broker refused an output: ${error.description ?? "no reason given"}`);
+      return;
+    }
+    this.#pending.delete(number);
+    this.#options.onStored?.(pending.value);
+    this.#wake();
+  }
+
+  #resendOverdue(): void {
+    const nowMs = performance.now();
+    const [oldest] = this.#pending.values();
+    if (oldest === undefined) return;
+    if (nowMs - oldest.firstSentMs > GIVE_UP_AFTER_MS)
+      this.#fail(
+        `an output has waited ${String(GIVE_UP_AFTER_MS / 1000)} s for the broker; is nats-server up?`,
+      );
+    else if (nowMs - oldest.sentMs > RESEND_AFTER_MS) this.#resendAll();
+  }
+
+  async #resendAfterReconnects(): Promise<void> {
+    for await (const status of this.#options.connection.status()) {
+      if (this.#closed) return;
+      if (status.type === "reconnect") this.#resendAll();
+    }
+  }
+
+  #resendAll(): void {
+    if (this.#options.connection.isClosed()) return;
+    const nowMs = performance.now();
+    this.#options.log.debug("sink_resend", { outputs: this.#pending.size });
+    for (const [number, pending] of this.#pending) {
+      pending.sentMs = nowMs;
+      this.#send(number, pending);
+    }
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    for (;;) {
+      this.#throwFailure();
+      if (condition()) return;
+      await new Promise<void>((resolve) => {
+        this.#waiters.push(resolve);
+      });
+    }
+  }
+
+  #wake(): void {
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #fail(message: string): void {
+    this.#failure ??= new PublishError(message);
+    this.#wake();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}

@@ -1,0 +1,273 @@
+import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
+import { createInbox, type Msg, nanos, type NatsConnection } from "@nats-io/nats-core";
+import { create } from "@bufbuild/protobuf";
+import { delay } from "../../base/clock.ts";
+import { CourtsideError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
+import {
+  type SourcePosition,
+  SourcePositionSchema,
+} from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import type { Source, SourceRecord } from "../runtime/source.ts";
+
+/** The position of a snapshot is not in the stream: it was re-created, or retention has passed it. */
+export class SourcePositionLostError extends CourtsideError {
+  override readonly code = "SOURCE_POSITION_LOST";
+  override readonly retryable = false;
+}
+
+/** Messages asked for at once. Frames are at most 64 KiB, so two requests keep 25 MiB under way: the server
+ * stalls a reader that is about 48 MiB behind. */
+const PULL_MESSAGES = 200;
+const PULL_EXPIRES_MS = 5000;
+const HEARTBEAT_MS = 1000;
+/** A consumer that sends neither data nor heartbeats for so long is made anew. */
+const SILENCE_LIMIT_MS = 2.5 * HEARTBEAT_MS;
+const CONSUMER_IDLE_LIMIT_MS = 30_000;
+const API_TIMEOUT_MS = 2000;
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 1000;
+
+export interface NatsSourceOptions<I> {
+  readonly connection: NatsConnection;
+  readonly stream: string;
+  /** Subjects to read; the last token but one is the key group. */
+  readonly subject: string;
+  decode(message: Msg): I;
+  keyGroupOf(subject: string): number;
+  readonly traceparentHeader: string;
+  readonly log: Log;
+}
+
+/**
+ * Reads a stream from a sequence on, without gaps, across restarts of the server and a blocked event loop.
+ *
+ * A short-lived consumer without acknowledgements is pulled by hand, two requests ahead; the position is the
+ * caller's. Consumer sequences must follow each other; on a gap, a reconnect or silence a new consumer
+ * starts behind the last message that was delivered. Not asking is the back-pressure.
+ */
+export class NatsSource<I> implements Source<I> {
+  readonly #options: NatsSourceOptions<I>;
+  readonly #buffer: SourceRecord<I>[] = [];
+  #manager: JetStreamManager | undefined;
+  #created = "";
+  /** Sequence that the next message must be beyond. */
+  #last = 0;
+  #consumer = "";
+  #inbox = "";
+  #subscription: { unsubscribe(): void } | undefined;
+  #outstanding = 0;
+  #consumerSequence = 0;
+  #heardMs = 0;
+  #recreating = false;
+  #closed = false;
+  #wake: (() => void) | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
+
+  constructor(options: NatsSourceOptions<I>) {
+    this.#options = options;
+  }
+
+  async open(from: SourcePosition | undefined): Promise<void> {
+    const { connection, stream } = this.#options;
+    this.#manager = await jetstreamManager(connection, {
+      checkAPI: false,
+      timeout: API_TIMEOUT_MS,
+    });
+    const info = await this.#manager.streams.info(stream);
+    this.#created = info.created;
+    if (from !== undefined) this.#checkPosition(from, info.state);
+    this.#last = Number(from?.sequence ?? 0n);
+    await this.#recreate("start");
+    this.#watchdog = setInterval(() => this.#watch(), HEARTBEAT_MS / 2);
+    void this.#watchReconnects();
+  }
+
+  async poll(maxRecords: number, waitMs: number): Promise<readonly SourceRecord<I>[]> {
+    if (this.#buffer.length === 0) await this.#untilSomething(waitMs);
+    const records = this.#buffer.splice(0, maxRecords);
+    this.#pull();
+    return records;
+  }
+
+  positionAt(sequence: number): SourcePosition {
+    return create(SourcePositionSchema, {
+      stream: this.#options.stream,
+      streamCreated: this.#created,
+      sequence: BigInt(sequence),
+    });
+  }
+
+  ended(): boolean {
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#watchdog);
+    this.#subscription?.unsubscribe();
+    this.#wake?.();
+    await this.#deleteConsumer(this.#consumer);
+  }
+
+  #checkPosition(from: SourcePosition, state: { first_seq: number; last_seq: number }): void {
+    const { stream } = this.#options;
+    const next = Number(from.sequence) + 1;
+    if (from.streamCreated !== this.#created || next > state.last_seq + 1)
+      throw new SourcePositionLostError(
+        `the checkpoint was taken at message ${String(from.sequence)} of a stream ${stream} made at ` +
+          `${from.streamCreated}; this one was made at ${this.#created} and ends at ` +
+          `${String(state.last_seq)}. Start with another data directory, or bring the old stream back`,
+      );
+    if (next < state.first_seq)
+      throw new SourcePositionLostError(
+        `the checkpoint needs message ${String(next)} of stream ${stream}, whose first is ` +
+          `${String(state.first_seq)}: retention has passed it. Replay the source into a new stream`,
+      );
+  }
+
+  async #recreate(reason: string): Promise<void> {
+    if (this.#recreating || this.#closed) return;
+    this.#recreating = true;
+    this.#subscription?.unsubscribe();
+    const old = this.#consumer;
+    for (let waitMs = RETRY_MIN_MS; !this.#closed; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
+      try {
+        await this.#createConsumer();
+        break;
+      } catch (error) {
+        if (reason === "start") throw error;
+        this.#options.log.warn("source_consumer_retry", { reason, error: String(error) });
+        await delay(waitMs);
+      }
+    }
+    this.#recreating = false;
+    if (old !== "") void this.#deleteConsumer(old);
+    if (reason !== "start") this.#options.log.info("source_resumed", { reason, after: this.#last });
+    this.#listen();
+    this.#pull();
+  }
+
+  async #createConsumer(): Promise<void> {
+    const { stream, subject } = this.#options;
+    const name = `source_${createInbox().slice("_INBOX.".length)}`;
+    await this.#manager?.consumers.add(stream, {
+      name,
+      ack_policy: "none",
+      deliver_policy: "by_start_sequence",
+      opt_start_seq: this.#last + 1,
+      filter_subject: subject,
+      inactive_threshold: nanos(CONSUMER_IDLE_LIMIT_MS),
+      mem_storage: true,
+      num_replicas: 1,
+    });
+    this.#consumer = name;
+  }
+
+  async #deleteConsumer(name: string): Promise<void> {
+    // It would expire by itself; a failure here changes nothing.
+    await this.#manager?.consumers.delete(this.#options.stream, name).catch(() => false);
+  }
+
+  #listen(): void {
+    this.#inbox = createInbox();
+    this.#outstanding = 0;
+    this.#consumerSequence = 0;
+    this.#heardMs = performance.now();
+    const inbox = this.#inbox;
+    this.#subscription = this.#options.connection.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error === null && inbox === this.#inbox) this.#onMessage(message);
+      },
+    });
+  }
+
+  #onMessage(message: Msg): void {
+    this.#heardMs = performance.now();
+    const reply = message.reply ?? "";
+    if (!reply.startsWith("$JS.ACK.")) return this.#onStatus(message);
+    const { streamSequence, consumerSequence } = parseReply(reply);
+    if (consumerSequence !== this.#consumerSequence + 1) {
+      this.#inbox = "";
+      void this.#recreate("gap");
+      return;
+    }
+    this.#consumerSequence = consumerSequence;
+    this.#outstanding -= 1;
+    this.#last = streamSequence;
+    const options = this.#options;
+    this.#buffer.push({
+      value: options.decode(message),
+      keyGroup: options.keyGroupOf(message.subject),
+      sequence: streamSequence,
+      traceparent: message.headers?.get(options.traceparentHeader) ?? "",
+    });
+    this.#wake?.();
+  }
+
+  #onStatus(message: Msg): void {
+    const code = message.headers?.code ?? 0;
+    if (code === 100) return;
+    if (code === 404 || code === 408) {
+      this.#outstanding -= Number(message.headers?.get("Nats-Pending-Messages") ?? "0");
+      this.#pull();
+      return;
+    }
+    // Consumer deleted, leader changed, nobody there: the watchdog makes a new consumer.
+    this.#heardMs = 0;
+  }
+
+  #pull(): void {
+    const { connection, stream } = this.#options;
+    while (
+      !this.#closed &&
+      this.#inbox !== "" &&
+      !this.#recreating &&
+      this.#outstanding + this.#buffer.length <= PULL_MESSAGES
+    ) {
+      this.#outstanding += PULL_MESSAGES;
+      connection.publish(
+        `$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`,
+        JSON.stringify({
+          batch: PULL_MESSAGES,
+          expires: nanos(PULL_EXPIRES_MS),
+          idle_heartbeat: nanos(HEARTBEAT_MS),
+        }),
+        { reply: this.#inbox },
+      );
+    }
+  }
+
+  #watch(): void {
+    const silent = performance.now() - this.#heardMs > SILENCE_LIMIT_MS;
+    if (silent && this.#outstanding > 0) void this.#recreate("silence");
+  }
+
+  async #watchReconnects(): Promise<void> {
+    for await (const status of this.#options.connection.status()) {
+      if (this.#closed) return;
+      if (status.type === "reconnect") void this.#recreate("reconnect");
+    }
+  }
+
+  async #untilSomething(waitMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, waitMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = undefined;
+  }
+}
+
+/** `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>…`, two tokens longer with a domain. */
+function parseReply(reply: string): { streamSequence: number; consumerSequence: number } {
+  const tokens = reply.split(".");
+  const shift = tokens.length > 9 ? 2 : 0;
+  return {
+    streamSequence: Number(tokens[5 + shift]),
+    consumerSequence: Number(tokens[6 + shift]),
+  };
+}

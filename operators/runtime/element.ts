@@ -1,0 +1,46 @@
+/** Smallest and largest event time, in milliseconds; arithmetic near them stays exact. */
+export const MIN_TIME_MS = Number.MIN_SAFE_INTEGER;
+export const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
+
+/**
+ * A promise that no record with `eventTimeMs <= watermarkMs` follows.
+ *
+ * `scope` says for whom: `""` is the whole task, as in Flink; anything else is one key. A watermark of one
+ * key lets every game run on its own clock, so that its results do not depend on which other games the
+ * same worker happens to hold.
+ */
+export interface Watermark {
+  readonly watermarkMs: number;
+  readonly scope: string;
+}
+
+/** Scope of a watermark that holds for all keys of a task. */
+export const TASK_SCOPE = "";
+
+/** Where an operator puts its results, and, seen from the other side, what an operator's input is. */
+export interface Output<T> {
+  record(value: T, eventTimeMs: number): void;
+  watermark(watermark: Watermark): void;
+}
+
+/** The input message that is being worked on: identifies outputs and carries the trace. */
+export interface Origin {
+  readonly keyGroup: number;
+  /** Sequence of the message on its stream. */
+  readonly sequence: number;
+  /** W3C `traceparent`, or empty when the message is not sampled. */
+  readonly traceparent: string;
+  /** Outputs made from this message so far: the index of the next one. */
+  outputs: number;
+}
+
+/** Names a side output and fixes the type of what goes there. */
+export interface OutputTag<T> {
+  readonly id: string;
+  /** Only for the compiler: never present at run time. */
+  readonly type?: T;
+}
+
+export function outputTag<T>(id: string): OutputTag<T> {
+  return { id };
+}
