@@ -2,6 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import {
   type handleUnaryCall,
   type Metadata,
+  type sendUnaryData,
+  type ServerUnaryCall,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { type Log } from "../../base/log.ts";
@@ -111,16 +113,20 @@ function observe({ log, tracing, metrics }: ServiceTools) {
         duration.record(performance.now() - startMs, labels);
       }
     };
-    return async (call, callback) => {
+    const respond = async (
+      { request, metadata }: ServerUnaryCall<I, O>,
+      callback: sendUnaryData<O>,
+    ): Promise<void> => {
       let response: O;
       try {
-        response = await answer(call.request, call.metadata);
+        response = await answer(request, metadata);
       } catch (error) {
         logUnexpected(log, method, error);
         return callback(toStatus(error));
       }
       return callback(null, response);
     };
+    return (call, callback) => void respond(call, callback);
   };
 }
 
