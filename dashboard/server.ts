@@ -260,8 +260,10 @@ async function answer(
   log: Log,
 ): Promise<void> {
   try {
+    const url = parseUrl(request.url ?? "/");
+    if (url === undefined) return sendJson(response, 400, { error: "the address is malformed" });
     for (const handler of handlers) if (await handler(request, response)) return;
-    await answerOwn(request, response, feed);
+    await answerOwn(request, response, feed, url);
   } catch (error) {
     log.error("request failed", error, { url: request.url ?? "" });
     if (response.headersSent) response.destroy();
@@ -273,9 +275,8 @@ async function answerOwn(
   request: IncomingMessage,
   response: ServerResponse,
   feed: LiveFeed,
+  url: URL,
 ): Promise<void> {
-  const url = parseUrl(request.url ?? "/");
-  if (url === undefined) return sendJson(response, 400, { error: "the address is malformed" });
   const { pathname } = url;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
