@@ -1,25 +1,20 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Clock, delay } from "../../base/clock.ts";
-import { CourtsideError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Tracing } from "../../base/tracing.ts";
-import {
-  KeyGroupStateSchema,
-  type SourcePosition,
-  type StateDescriptor,
-} from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import type { SourcePosition } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
 import type { RestoredSnapshot, Snapshot, SnapshotStore } from "../checkpoint/snapshot.ts";
+import {
+  checkDescriptors,
+  descriptorsOf,
+  encodeKeyGroup,
+  IncompatibleSnapshotError,
+  restoreKeyGroups,
+} from "./chain-state.ts";
 import type { Origin } from "./element.ts";
 import { buildChain, type Chain, type JobGraph } from "./graph.ts";
 import type { OperatorContext } from "./operator.ts";
 import type { SealedRows, TransactionalSink } from "./sink.ts";
 import type { Source, SourceRecord } from "./source.ts";
-
-/** A snapshot does not fit the job that wants to start from it. */
-export class IncompatibleSnapshotError extends CourtsideError {
-  override readonly code = "INCOMPATIBLE_SNAPSHOT";
-  override readonly retryable = false;
-}
 
 /** Messages taken from the source at once: enough to fill calls and frames, few enough to stay responsive. */
 const POLL_RECORDS = 256;
@@ -214,7 +209,8 @@ export class Task<I> {
   #snapshot(createdTimeMs: number): Snapshot {
     const { graph, source } = this.#options;
     const changed = new Map<number, Uint8Array>();
-    for (const keyGroup of this.#dirty) changed.set(keyGroup, this.#encodeKeyGroup(keyGroup));
+    for (const keyGroup of this.#dirty)
+      changed.set(keyGroup, encodeKeyGroup(this.#chain.operators, keyGroup));
     this.#dirty.clear();
     const sealed = new Map<string, readonly SealedRows[]>();
     for (const sink of this.#transactionalSinks())
@@ -228,17 +224,9 @@ export class Task<I> {
       keyGroups: graph.keyGroups,
       positions,
       changed,
-      descriptors: this.#descriptors(),
+      descriptors: descriptorsOf(this.#chain.operators),
       sealed,
     };
-  }
-
-  #encodeKeyGroup(keyGroup: number): Uint8Array {
-    const operators = this.#chain.operators.flatMap(({ state }) => {
-      const snapshot = state?.snapshot(keyGroup);
-      return snapshot === undefined ? [] : [snapshot];
-    });
-    return toBinary(KeyGroupStateSchema, create(KeyGroupStateSchema, { keyGroup, operators }));
   }
 
   #restore(restored: RestoredSnapshot): void {
@@ -248,12 +236,8 @@ export class Task<I> {
         `the snapshot is of job ${restored.job} with ${String(restored.keyGroups)} key groups, ` +
           `this is ${graph.name} with ${String(graph.keyGroups)}; use another checkpoint directory`,
       );
-    checkDescriptors(restored.descriptors, this.#descriptors());
-    for (const [keyGroup, bytes] of restored.states) {
-      for (const state of fromBinary(KeyGroupStateSchema, bytes).operators)
-        for (const operator of this.#chain.operators)
-          if (operator.state?.uid === state.uid) operator.state.restore(keyGroup, state);
-    }
+    checkDescriptors(restored.descriptors, descriptorsOf(this.#chain.operators));
+    restoreKeyGroups(this.#chain.operators, restored.states);
     this.#epoch = restored.epoch + 1;
     this.#checkpointId = restored.checkpointId;
     this.#sequence = Number(restored.positions[0]?.sequence ?? 0n);
@@ -282,10 +266,6 @@ export class Task<I> {
     this.#throwFailure();
   }
 
-  #descriptors(): StateDescriptor[] {
-    return this.#chain.operators.flatMap(({ state }) => state?.descriptors() ?? []);
-  }
-
   #transactionalSinks(): TransactionalSink<unknown>[] {
     return [...this.#options.graph.sinks.values()].filter((sink) => sink.mode === "transactional");
   }
@@ -309,30 +289,7 @@ export class Task<I> {
       this.#wakeOnFailure = () => reject(this.#failure ?? new Error("task failed"));
     });
     this.#throwFailure();
-    return await Promise.race([promise, failed]);
-  }
-}
-
-/** @throws IncompatibleSnapshotError when a state has another kind or type now, naming it. */
-function checkDescriptors(
-  before: readonly StateDescriptor[],
-  now: readonly StateDescriptor[],
-): void {
-  for (const old of before) {
-    const same = now.find(
-      (each) => each.operatorUid === old.operatorUid && each.stateName === old.stateName,
-    );
-    const name = `${old.operatorUid}.${old.stateName}`;
-    if (same === undefined)
-      throw new IncompatibleSnapshotError(
-        `the snapshot holds state ${name}, which the job does not have any more; ` +
-          "give the operator its old uid, or start with another checkpoint directory",
-      );
-    if (same.kind !== old.kind || same.typeName !== old.typeName)
-      throw new IncompatibleSnapshotError(
-        `state ${name} was ${old.kind} of ${old.typeName} and is ${same.kind} of ${same.typeName} now; ` +
-          "give the new state another name",
-      );
+    return Promise.race([promise, failed]);
   }
 }
 

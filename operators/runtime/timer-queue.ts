@@ -7,7 +7,10 @@ export interface KeyedTimer {
   readonly timeMs: number;
 }
 
-/** Timers in the order of their time (ties in the order of registration), without doubles. */
+/**
+ * Timers in the order of their time, without doubles. Ties go by key and namespace, not by registration, so
+ * that a restored queue fires as the old one would have.
+ */
 export class TimerQueue {
   readonly #heap: { readonly timer: KeyedTimer; readonly order: number }[] = [];
   /** Identities that are pending; a heap entry without one was deleted. */
@@ -56,7 +59,7 @@ export class TimerQueue {
     const x = this.#heap[a];
     const y = this.#heap[b];
     if (x === undefined || y === undefined) return false;
-    return x.timer.timeMs === y.timer.timeMs ? x.order < y.order : x.timer.timeMs < y.timer.timeMs;
+    return compare(x.timer, y.timer) < 0;
   }
 
   #swap(a: number, b: number): void {
@@ -92,4 +95,13 @@ export class TimerQueue {
 
 function identity(timer: KeyedTimer): string {
   return `${String(timer.timeMs)}\u0000${timer.key}\u0000${timer.namespace}`;
+}
+
+function compare(a: KeyedTimer, b: KeyedTimer): number {
+  return a.timeMs - b.timeMs || compareText(a.key, b.key) || compareText(a.namespace, b.namespace);
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
