@@ -1,0 +1,305 @@
+import assert from "node:assert/strict";
+import { create } from "@bufbuild/protobuf";
+import {
+  type GameState,
+  GameStateSchema,
+  RecentPlaySchema,
+  type ScoringRun,
+  ScoringRunSchema,
+  type TrailingWindow,
+} from "../../proto/gen/courtside/v1/insight_pb.ts";
+import {
+  type GameInfo,
+  type PlayEvent,
+  PlayKind,
+  Side,
+} from "../../proto/gen/courtside/v1/play_pb.ts";
+import {
+  type GameFold,
+  GameFoldSchema,
+  type PossessionFold,
+  PossessionFoldSchema,
+  type TeamFold,
+  TeamFoldSchema,
+  type TrailingFold,
+  type WindowAccumulator,
+} from "../../proto/gen/courtside/v1/state_pb.ts";
+import { eloWinProb, homeAdvantageElo, spreadWinProb } from "./elo.ts";
+import { gameTimeDs } from "./game-clock.ts";
+import { applyPossession, otherSide, showsOffense } from "./possession.ts";
+import {
+  countTeamFoul,
+  isInPenalty,
+  isTeamFoul,
+  limitLateTimeouts,
+  startTeamPeriod,
+  timeoutsAtTipOff,
+} from "./team-rules.ts";
+import { teamWindowAggregate } from "./team-window.ts";
+import { applyTrailing, createTrailingFold } from "./trailing.ts";
+
+/** Unanswered points from which on a run is a scoring run. */
+export const SCORING_RUN_POINTS = 8;
+
+/** Plays that a state tells of. */
+export const LAST_PLAYS = 5;
+
+/** Points per possession of the league in 2016-2025, where every average starts. */
+const LEAGUE_POINTS_PER_POSSESSION = 1.12;
+
+/** Possessions after which a possession weighs half. */
+const HALF_LIFE_POSSESSIONS = 10;
+const POSSESSION_WEIGHT = 1 - 2 ** (-1 / HALF_LIFE_POSSESSIONS);
+
+/**
+ * State before the first play.
+ * @param info - what was published before it; without it the teams are learnt from the plays.
+ */
+export function createGameFold(info: GameInfo | undefined, gameId: string): GameFold {
+  const fold = create(GameFoldSchema, {
+    gameId,
+    home: createTeamFold(),
+    away: createTeamFold(),
+    possession: create(PossessionFoldSchema, {
+      side: Side.NONE,
+      reason: "unknown",
+      openingTip: Side.NONE,
+      countedSide: Side.NONE,
+    }),
+    lastLeader: Side.NONE,
+    trailing: createTrailingFold(),
+  });
+  if (info !== undefined) applyGameInfo(fold, info);
+  return fold;
+}
+
+/** Takes over what is known of a game apart from its plays; later information replaces earlier. */
+export function applyGameInfo(fold: GameFold, info: GameInfo): void {
+  fold.homeTeam = info.home?.tricode ?? "";
+  fold.awayTeam = info.away?.tricode ?? "";
+  fold.homeTeamId = info.home?.teamId ?? 0;
+  fold.awayTeamId = info.away?.teamId ?? 0;
+  fold.homeElo = info.homeElo;
+  fold.awayElo = info.awayElo;
+  fold.homePregameWinProb = pregameWinProbOf(info);
+}
+
+/**
+ * Probability before tip-off that the home team wins: as given, else from the closing spread, else from
+ * the ratings with the home court of that season and floor; undefined when nothing tells.
+ */
+export function pregameWinProbOf(info: GameInfo): number | undefined {
+  if (info.homePregameWinProb !== undefined) return info.homePregameWinProb;
+  if (info.closingSpreadHome !== undefined) return spreadWinProb(info.closingSpreadHome);
+  if (info.homeElo === undefined || info.awayElo === undefined) return undefined;
+  return eloWinProb(info.homeElo, info.awayElo, homeAdvantageElo(info.season, info.neutralSite));
+}
+
+/**
+ * Folds the next play into the state, in place. Plays come in `play_number` order, each once; a play that
+ * was taken back is not applied. Constant time but for trailing windows, which are amortised constant.
+ */
+export function applyPlay(fold: GameFold, play: PlayEvent): void {
+  const { home, away, possession, trailing } = partsOf(fold);
+  learnTeam(fold, play);
+  const isTechnicalFreeThrow = applyPossession(fold, play);
+  if (play.period !== fold.period) {
+    startTeamPeriod(home, play.period);
+    startTeamPeriod(away, play.period);
+    finishPossession(possession, home, away);
+  }
+  fold.period = play.period;
+  fold.clockRemainingDs = play.clockRemainingDs;
+  fold.gameTimeDs = Math.max(fold.gameTimeDs, gameTimeDs(play.period, play.clockRemainingDs));
+  fold.playNumber = play.playNumber;
+  fold.gameOver = play.gameOver;
+  limitLateTimeouts(home, play.period, play.clockRemainingDs);
+  limitLateTimeouts(away, play.period, play.clockRemainingDs);
+  const team = teamOf(play.side, home, away);
+  if (team !== undefined) applyTeamRow(team, play);
+  if (!isTechnicalFreeThrow) applyEfficiency(possession, home, away, play);
+  const points = applyScore(fold, play);
+  applyTrailing(trailing, play, fold.gameTimeDs);
+  rememberPlay(fold, play, points);
+}
+
+/** The state as it is told outside. Shares nothing with the fold that a later play changes. */
+export function gameStateOf(fold: GameFold): GameState {
+  const { home, away, possession, trailing } = partsOf(fold);
+  const state = create(GameStateSchema);
+  state.gameId = fold.gameId;
+  state.homeTeam = fold.homeTeam;
+  state.awayTeam = fold.awayTeam;
+  state.homeScore = fold.homeScore;
+  state.awayScore = fold.awayScore;
+  if (fold.period > 0) {
+    state.period = fold.period;
+    state.clockRemainingS = fold.clockRemainingDs / 10;
+  }
+  state.possession = possession.side;
+  state.possessionReason = possession.reason;
+  if (fold.homePregameWinProb !== undefined) state.homePregameWinProb = fold.homePregameWinProb;
+  if (fold.homeElo !== undefined) state.homeElo = fold.homeElo;
+  if (fold.awayElo !== undefined) state.awayElo = fold.awayElo;
+  state.homeTeamFouls = home.teamFouls;
+  state.awayTeamFouls = away.teamFouls;
+  state.homeInBonus = isInPenalty(away, fold.period);
+  state.awayInBonus = isInPenalty(home, fold.period);
+  state.homeTimeoutsRemaining = home.timeoutsRemaining;
+  state.awayTimeoutsRemaining = away.timeoutsRemaining;
+  state.currentRun = fold.currentRun;
+  state.leadChanges = fold.leadChanges;
+  state.timesTied = fold.timesTied;
+  state.gameOver = fold.gameOver;
+  state.homePointsPerPossession = home.pointsPerPossession;
+  state.awayPointsPerPossession = away.pointsPerPossession;
+  state.lastPlays = fold.lastPlays.slice();
+  tellTrailing(state, trailing);
+  const run = scoringRunOf(fold);
+  if (run !== undefined) state.scoringRun = run;
+  return state;
+}
+
+/** The scoring run under way, if the current run is long enough to be one. */
+export function scoringRunOf(fold: GameFold): ScoringRun | undefined {
+  const points = Math.abs(fold.currentRun);
+  if (points < SCORING_RUN_POINTS) return undefined;
+  const run = create(ScoringRunSchema);
+  run.side = fold.currentRun > 0 ? Side.HOME : Side.AWAY;
+  run.points = points;
+  run.startPlayNumber = fold.runStartPlayNumber;
+  run.lastPlayNumber = fold.runLastPlayNumber;
+  run.startS = fold.runStartDs / 10;
+  run.lastS = fold.runLastDs / 10;
+  return run;
+}
+
+/** True when the last play made or lengthened a scoring run: once for each row that tells of runs. */
+export function hasScoringRunGrown(fold: GameFold): boolean {
+  return (
+    Math.abs(fold.currentRun) >= SCORING_RUN_POINTS && fold.runLastPlayNumber === fold.playNumber
+  );
+}
+
+interface FoldParts {
+  readonly home: TeamFold;
+  readonly away: TeamFold;
+  readonly possession: PossessionFold;
+  readonly trailing: TrailingFold;
+}
+
+/** Protobuf cannot say that a message field is always there; a fold made by `createGameFold` has them all. */
+function partsOf(fold: GameFold): FoldParts {
+  const { home, away, possession, trailing } = fold;
+  assert(home !== undefined && away !== undefined, "a game fold has both teams");
+  assert(possession !== undefined && trailing !== undefined, "a game fold has all its parts");
+  return { home, away, possession, trailing };
+}
+
+function createTeamFold(): TeamFold {
+  return create(TeamFoldSchema, {
+    timeoutsRemaining: timeoutsAtTipOff(),
+    pointsPerPossession: LEAGUE_POINTS_PER_POSSESSION,
+  });
+}
+
+function learnTeam(fold: GameFold, play: PlayEvent): void {
+  if (play.side === Side.HOME && fold.homeTeamId === 0) fold.homeTeamId = play.teamId;
+  if (play.side === Side.AWAY && fold.awayTeamId === 0) fold.awayTeamId = play.teamId;
+}
+
+function teamOf(side: Side, home: TeamFold, away: TeamFold): TeamFold | undefined {
+  if (side === Side.HOME) return home;
+  return side === Side.AWAY ? away : undefined;
+}
+
+function applyTeamRow(team: TeamFold, play: PlayEvent): void {
+  if (play.kind === PlayKind.FOUL && isTeamFoul(play.foulKind)) {
+    countTeamFoul(team, play.clockRemainingDs);
+  }
+  if (play.kind === PlayKind.TIMEOUT && team.timeoutsRemaining > 0) team.timeoutsRemaining--;
+}
+
+/**
+ * Moving average of points per possession. A possession is over when the other side next shows that it has
+ * the ball, so that an and-one still belongs to it; technical free throws belong to none.
+ */
+function applyEfficiency(
+  possession: PossessionFold,
+  home: TeamFold,
+  away: TeamFold,
+  play: PlayEvent,
+): void {
+  if (!showsOffense(play)) return;
+  if (play.side !== possession.countedSide) {
+    finishPossession(possession, home, away);
+    possession.countedSide = play.side;
+  }
+  if (play.shotMade) possession.countedPoints += play.kind === PlayKind.SHOT ? play.shotValue : 1;
+}
+
+function finishPossession(possession: PossessionFold, home: TeamFold, away: TeamFold): void {
+  const team = teamOf(possession.countedSide, home, away);
+  if (team !== undefined) {
+    const surprise = possession.countedPoints - team.pointsPerPossession;
+    team.pointsPerPossession += POSSESSION_WEIGHT * surprise;
+  }
+  possession.countedSide = Side.NONE;
+  possession.countedPoints = 0;
+}
+
+/** @returns the points that the play brought, by the feed's score. */
+function applyScore(fold: GameFold, play: PlayEvent): number {
+  const homePoints = play.homeScore - fold.homeScore;
+  const awayPoints = play.awayScore - fold.awayScore;
+  if (homePoints === 0 && awayPoints === 0) return 0;
+  fold.homeScore = play.homeScore;
+  fold.awayScore = play.awayScore;
+  if (homePoints > 0) extendRun(fold, homePoints, play);
+  if (awayPoints > 0) extendRun(fold, -awayPoints, play);
+
+  const margin = fold.homeScore - fold.awayScore;
+  if (margin === 0) fold.timesTied++;
+  else {
+    const leader = margin > 0 ? Side.HOME : Side.AWAY;
+    if (fold.lastLeader === otherSide(leader)) fold.leadChanges++;
+    fold.lastLeader = leader;
+  }
+  return Math.max(0, homePoints) + Math.max(0, awayPoints);
+}
+
+/** @param points - positive for the home side, negative for the away side. */
+function extendRun(fold: GameFold, points: number, play: PlayEvent): void {
+  if (Math.sign(fold.currentRun) === Math.sign(points)) fold.currentRun += points;
+  else {
+    fold.currentRun = points;
+    fold.runStartPlayNumber = play.playNumber;
+    fold.runStartDs = fold.gameTimeDs;
+  }
+  fold.runLastPlayNumber = play.playNumber;
+  fold.runLastDs = fold.gameTimeDs;
+}
+
+/** Recent plays are shared with the states that tell of them, so they are made once and never changed. */
+function rememberPlay(fold: GameFold, play: PlayEvent, points: number): void {
+  const recent = create(RecentPlaySchema);
+  recent.playNumber = play.playNumber;
+  recent.kind = play.kind;
+  recent.side = play.side;
+  recent.points = points;
+  if (fold.lastPlays.length === LAST_PLAYS) fold.lastPlays.shift();
+  fold.lastPlays.push(recent);
+}
+
+function tellTrailing(state: GameState, trailing: TrailingFold): void {
+  state.homeLast2Min = told(trailing.home2Min);
+  state.awayLast2Min = told(trailing.away2Min);
+  state.homeLast5Min = told(trailing.home5Min);
+  state.awayLast5Min = told(trailing.away5Min);
+  state.homeLast10Min = told(trailing.home10Min);
+  state.awayLast10Min = told(trailing.away10Min);
+}
+
+function told(acc: WindowAccumulator | undefined): TrailingWindow {
+  return teamWindowAggregate.result(acc ?? teamWindowAggregate.create());
+}
