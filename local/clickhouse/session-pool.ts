@@ -1,0 +1,194 @@
+import type { Engine, EngineSession } from "./engine.ts";
+import { BASE_SETTINGS } from "./engine.ts";
+import { CLICKHOUSE_CODE, refusal } from "./query-error.ts";
+
+/** Statements that run at once; the engine itself uses every core for each, so more only adds memory. */
+export const POOL_SESSIONS = 4;
+/** Statements that may wait for a session; clients see an error beyond it instead of growing memory. */
+const MAX_WAITING = 1_000;
+/** Sessions that clients may keep by `session_id`. */
+const MAX_NAMED_SESSIONS = 64;
+
+/** What a request wants the session to be while its statement runs. */
+export interface SessionState {
+  /** Undefined: `default` on a shared session, what it was on a named one. */
+  readonly database: string | undefined;
+  readonly settings: ReadonlyMap<string, string>;
+  /** Values of `{name:Type}` placeholders, in ClickHouse's escaped text form. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** The statement itself changes the session, so that it must not serve anybody else afterwards. */
+  readonly discard: boolean;
+}
+
+/** A session of a client's own, by `session_id`. */
+export interface NamedSession {
+  readonly id: string;
+  readonly timeoutS: number;
+}
+
+interface Slot {
+  readonly session: EngineSession;
+  database: string;
+}
+
+interface Named extends Slot {
+  busy: boolean;
+  expiry: NodeJS.Timeout | undefined;
+}
+
+/** Lends sessions so that nobody sees what another request set. */
+export class SessionPool {
+  readonly #engine: Engine;
+  readonly #idle: Slot[] = [];
+  readonly #waiting: ((slot: Slot) => void)[] = [];
+  readonly #named = new Map<string, Named>();
+  #killer: EngineSession | undefined;
+
+  constructor(engine: Engine, sessions: number = POOL_SESSIONS) {
+    this.#engine = engine;
+    for (let index = 0; index < sessions; index += 1) this.#idle.push(this.#open());
+  }
+
+  /**
+   * Runs `work` on a session that is in `state`, alone on it.
+   * @throws QueryError when a setting is refused, too many wait, or the named session is in use.
+   */
+  async run<T>(
+    state: SessionState,
+    named: NamedSession | undefined,
+    work: (session: EngineSession) => Promise<T>,
+  ): Promise<T> {
+    if (named !== undefined) return this.#runNamed(state, named, work);
+    const slot = await this.#acquire();
+    try {
+      await enter(slot, { ...state, database: state.database ?? "default" });
+      return await work(slot.session);
+    } finally {
+      const reusable = !state.discard && (await leave(slot, state));
+      this.#release(reusable ? slot : this.#replace(slot));
+    }
+  }
+
+  /** Stops the statements whose text contains `tag`; what they would have answered is an error. */
+  async kill(tag: string): Promise<void> {
+    this.#killer ??= this.#engine.openSession();
+    await this.#killer.query(
+      `KILL QUERY WHERE query LIKE ${quote(`%${tag}%`)} AND query NOT ILIKE 'KILL%' ASYNC`,
+    );
+  }
+
+  async #runNamed<T>(
+    state: SessionState,
+    { id, timeoutS }: NamedSession,
+    work: (session: EngineSession) => Promise<T>,
+  ): Promise<T> {
+    const session = this.#namedSession(id);
+    session.busy = true;
+    clearTimeout(session.expiry);
+    try {
+      await enter(session, state);
+      return await work(session.session);
+    } finally {
+      const forget = (): void => {
+        this.#named.delete(id);
+        session.session.close();
+      };
+      if (await leave(session, state)) session.expiry = setTimeout(forget, timeoutS * 1000).unref();
+      else forget();
+      session.busy = false;
+    }
+  }
+
+  #namedSession(id: string): Named {
+    const known = this.#named.get(id);
+    if (known?.busy === true) {
+      throw refusal(
+        CLICKHOUSE_CODE.sessionIsLocked,
+        "SESSION_IS_LOCKED",
+        `Session ${id} is locked by a concurrent client`,
+      );
+    }
+    if (known !== undefined) return known;
+    if (this.#named.size >= MAX_NAMED_SESSIONS) {
+      throw refusal(
+        CLICKHOUSE_CODE.tooManySimultaneousQueries,
+        "TOO_MANY_SIMULTANEOUS_QUERIES",
+        `${MAX_NAMED_SESSIONS} sessions are kept already; let one time out or do without session_id`,
+      );
+    }
+    const created: Named = { ...this.#open(), busy: false, expiry: undefined };
+    this.#named.set(id, created);
+    return created;
+  }
+
+  #acquire(): Promise<Slot> {
+    const slot = this.#idle.pop();
+    if (slot !== undefined) return Promise.resolve(slot);
+    if (this.#waiting.length >= MAX_WAITING) {
+      throw refusal(
+        CLICKHOUSE_CODE.tooManySimultaneousQueries,
+        "TOO_MANY_SIMULTANEOUS_QUERIES",
+        `${MAX_WAITING} statements are waiting already`,
+      );
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #release(slot: Slot): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#idle.push(slot);
+    else next(slot);
+  }
+
+  #replace(slot: Slot): Slot {
+    slot.session.close();
+    return this.#open();
+  }
+
+  #open(): Slot {
+    return { session: this.#engine.openSession(), database: "default" };
+  }
+}
+
+async function enter(slot: Slot, state: SessionState): Promise<void> {
+  if (state.database !== undefined && slot.database !== state.database) {
+    await slot.session.query(`USE ${quoteName(state.database)}`);
+    slot.database = state.database;
+  }
+  const assignments = [
+    ...[...state.parameters].map(([name, value]) => `param_${name} = ${quote(value)}`),
+    ...inOrder(state.settings).map(([name, value]) => `${name} = ${quote(value)}`),
+  ];
+  if (assignments.length > 0) await slot.session.query(`SET ${assignments.join(", ")}`);
+}
+
+/** @returns false when the session could not be brought back: `readonly` refuses even that. */
+async function leave(slot: Slot, state: SessionState): Promise<boolean> {
+  if (state.settings.size === 0) return true;
+  if (state.settings.has("readonly")) return false;
+  const resets = [...state.settings.keys()].map((name) => {
+    const base = BASE_SETTINGS[name];
+    return `${name} = ${base === undefined ? "DEFAULT" : quote(base)}`;
+  });
+  try {
+    await slot.session.query(`SET ${resets.join(", ")}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** `readonly` last: behind it no other setting can be set. */
+function inOrder(settings: ReadonlyMap<string, string>): [string, string][] {
+  return [...settings].sort(([a], [b]) => Number(a === "readonly") - Number(b === "readonly"));
+}
+
+/** A string literal. */
+export function quote(value: string): string {
+  return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+}
+
+/** A quoted identifier. */
+export function quoteName(name: string): string {
+  return `\`${name.replaceAll("\\", "\\\\").replaceAll("`", "\\`")}\``;
+}
