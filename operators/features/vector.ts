@@ -41,7 +41,7 @@ export const FEATURES: readonly FeatureDescription[] = [
   feature(
     "margin_per_sqrt_second",
     "points/s^0.5",
-    "margin / sqrt(seconds_remaining + 10): the score as a Brownian motion (Stern 1994). A game that is over gets an extreme value of the winner's sign.",
+    "margin / sqrt(seconds_remaining + 10): the score as a Brownian motion (Stern 1994). A lead with no time left gets an extreme value of the leader's sign.",
   ),
   feature("margin_per_second", "points/s", "margin / (seconds_remaining + 10)."),
   feature("margin_by_share_left", "points", "margin x regulation_share_left."),
@@ -121,7 +121,7 @@ export function featureSchemaHash(
 /** Added to the seconds left, so that the last seconds do not blow a margin up to infinity. */
 const SOFTENING_S = 10;
 
-/** Points added to the margin of a finished game: 40 / sqrt(10) is over any value that play goes on with. */
+/** Points added to a margin that no time is left to turn: 40 / sqrt(10) is over any value that play goes on with. */
 const GAME_OVER_POINTS = 40;
 
 /** Home wins in the regular seasons 2016-17 to 2024-25 (10,711 games). */
@@ -154,7 +154,7 @@ export function featureVectorOf(
   const regulationShareLeft = period > QUARTERS ? 0 : leftS / REGULATION_S;
   const sqrtShareLeft = Math.sqrt(leftS / REGULATION_S);
   const rootS = Math.sqrt(leftS + SOFTENING_S);
-  const extremeMargin = state.gameOver ? margin + Math.sign(margin) * GAME_OVER_POINTS : margin;
+  const extremeMargin = leftS === 0 ? margin + Math.sign(margin) * GAME_OVER_POINTS : margin;
   const possession = signOf(state.possession);
   const pregame = pregameLogit(state);
   let i = 0;
