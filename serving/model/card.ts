@@ -20,6 +20,8 @@ export interface ModelCard {
   readonly onnxSha256: string;
   readonly training: CardTraining;
   readonly evaluation: CardEvaluation;
+  /** Logistic on score and time alone that `evaluate` compares with, fitted on the same rows. */
+  readonly baseline: { readonly weights: readonly number[]; readonly bias: number };
   /** Sentences on where the model must not be trusted. */
   readonly limits: readonly string[];
 }
@@ -124,6 +126,8 @@ const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
     (item) =>
       text(read(item, "slice")) && numbers(read(item, "model")) && count(read(item, "rows")),
   ),
+  "baseline.weights": listOf((item) => typeof item === "number"),
+  "baseline.bias": (value) => typeof value === "number",
   limits: listOf(text),
 };
 
