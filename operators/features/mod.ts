@@ -29,6 +29,7 @@ export {
   SCORING_RUN_POINTS,
   scoringRunOf,
 } from "./game-state.ts";
+export { applyPlayToPlayers, createPlayersFold, playerLoadOf } from "./player-load.ts";
 export {
   effectiveFieldGoals,
   possessionsOf,

@@ -1,0 +1,113 @@
+import { type PlayEvent, PlayKind, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
+import type { PlayerFold, PlayersFold } from "../../proto/gen/courtside/v1/state_pb.ts";
+import { periodStartS } from "./game-clock.ts";
+
+/** Span over which recent load is summed: 12 game minutes, tenths of a second. */
+export const LOAD_WINDOW_DS = 7200;
+
+const ON_COURT = 5;
+
+type PlayerOf = (fold: PlayersFold, playerId: number, side: Side) => PlayerFold;
+
+/**
+ * Who is on court after `play`: its own arrays when they name five, else the substitution it is, else the
+ * last known five. The first account of a new period holds from the period's start, because feeds do not
+ * list the changes made during the break.
+ * @param changed - gets the ids of those who came or went.
+ */
+export function applyLineUps(
+  fold: PlayersFold,
+  play: PlayEvent,
+  playerOf: PlayerOf,
+  changed: number[],
+): void {
+  const { homeOnCourtIds: home, awayOnCourtIds: away } = play;
+  const told = home.length === ON_COURT && away.length === ON_COURT;
+  if (!told && play.kind !== PlayKind.SUBSTITUTION) return;
+  const isFirst = play.period !== fold.lineUpPeriod;
+  const atDs = isFirst && told ? periodStartS(play.period) * 10 : fold.gameTimeDs;
+  fold.lineUpPeriod = play.period;
+  const change: Change = { atDs, playerOf, changed };
+  if (told) {
+    if (!isSame(fold.homeOnCourtIds, home)) setLineUp(fold, Side.HOME, home, change);
+    if (!isSame(fold.awayOnCourtIds, away)) setLineUp(fold, Side.AWAY, away, change);
+    return;
+  }
+  if (play.side !== Side.HOME && play.side !== Side.AWAY) return;
+  const old = play.side === Side.HOME ? fold.homeOnCourtIds : fold.awayOnCourtIds;
+  const next = old.filter((id) => id !== play.playerOutId && id !== play.playerInId);
+  if (play.playerInId !== 0) next.push(play.playerInId);
+  setLineUp(fold, play.side, next, change);
+}
+
+interface Change {
+  readonly atDs: number;
+  readonly playerOf: PlayerOf;
+  readonly changed: number[];
+}
+
+function setLineUp(fold: PlayersFold, side: Side, next: readonly number[], change: Change): void {
+  const { atDs, playerOf, changed } = change;
+  const old = side === Side.HOME ? fold.homeOnCourtIds : fold.awayOnCourtIds;
+  for (const id of old) {
+    if (next.includes(id)) continue;
+    leaveCourt(playerOf(fold, id, side), fold, atDs);
+    if (!changed.includes(id)) changed.push(id);
+  }
+  for (const id of next) {
+    if (old.includes(id)) continue;
+    enterCourt(playerOf(fold, id, side), fold, atDs);
+    if (!changed.includes(id)) changed.push(id);
+  }
+  if (side === Side.HOME) fold.homeOnCourtIds = [...next];
+  else fold.awayOnCourtIds = [...next];
+}
+
+/** Begins a stint; who left at this very moment has not rested, and his stint goes on. */
+export function enterCourt(player: PlayerFold, fold: PlayersFold, atDs: number): void {
+  const lastEndDs = player.stintEndsDs.at(-1);
+  if (lastEndDs === atDs) {
+    const startDs = player.stintStartsDs.pop() ?? atDs;
+    player.stintEndsDs.pop();
+    player.playedDs -= lastEndDs - startDs;
+    player.sinceDs = startDs;
+  } else player.sinceDs = atDs;
+  player.onCourt = true;
+  player.hasPlayed = true;
+  player.marginAtStart = fold.margin;
+  player.teamChancesAtStart = chancesOf(fold, player.side);
+}
+
+function leaveCourt(player: PlayerFold, fold: PlayersFold, atDs: number): void {
+  const stintDs = Math.max(0, atDs - player.sinceDs);
+  const gained = fold.margin - player.marginAtStart;
+  player.plusMinus += player.side === Side.HOME ? gained : -gained;
+  player.teamChances += chancesOf(fold, player.side) - player.teamChancesAtStart;
+  player.playedDs += stintDs;
+  player.stintMaxDs = Math.max(player.stintMaxDs, stintDs);
+  if (stintDs > 0) {
+    player.stintStartsDs.push(player.sinceDs);
+    player.stintEndsDs.push(atDs);
+  }
+  forgetStints(player, atDs - LOAD_WINDOW_DS);
+  player.onCourt = false;
+  player.sinceDs = atDs;
+}
+
+/** Drops stints that ended at or before `untilDs`: they reach into no later window. */
+function forgetStints(player: PlayerFold, untilDs: number): void {
+  while ((player.stintEndsDs[0] ?? Infinity) <= untilDs) {
+    player.stintStartsDs.shift();
+    player.stintEndsDs.shift();
+  }
+}
+
+function chancesOf(fold: PlayersFold, side: Side): number {
+  return side === Side.HOME ? fold.homeChances : fold.awayChances;
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
