@@ -67,11 +67,11 @@ export function textFlag(values: Values, name: string): string | undefined {
 
 function parse(options: ParseArgsOptionsConfig, args: readonly string[]): ParsedFlags {
   // Without the defaults it can be told whether a flag was given, so that the environment comes between.
-  const bare = Object.fromEntries(
-    Object.entries({ ...options, help: { type: "boolean", short: "h" } as const }).map(
-      ([name, { default: _, ...option }]: [string, Option]) => [name, option],
-    ),
-  );
+  const bare: Record<string, Option> = { help: { type: "boolean", short: "h" } };
+  for (const [name, option] of Object.entries(options)) {
+    bare[name] = { ...option };
+    delete bare[name].default;
+  }
   const allowNegative = !Object.keys(options).some((name) => name.startsWith("no-"));
   try {
     return parseArgs({
