@@ -4,7 +4,7 @@ import { serveClickHouse } from "../../local/clickhouse/serve.ts";
 import type { Command } from "../command.ts";
 import { UsageError } from "../../base/errors.ts";
 
-export const clickhouseCommand: Command = {
+export const command: Command = {
   name: "clickhouse",
   summary: "Run the embedded ClickHouse and its HTTP interface",
   help: `Examples:

@@ -1,0 +1,59 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { MeterProvider } from "@opentelemetry/sdk-metrics";
+import { MetricsPortInUseError, type ServedMetrics } from "./metrics.ts";
+
+/** Milliseconds; a sixth to a half between neighbours, so that p99 can be read off to about a third. */
+const LATENCY_BUCKETS_MS = [
+  0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1_000, 1_500, 2_000,
+  3_000, 5_000, 7_500, 10_000, 15_000, 20_000, 30_000,
+];
+
+/** See `createMetrics`. */
+export async function createOtelMetrics(service: string, port: number): Promise<ServedMetrics> {
+  const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
+  const provider = new MeterProvider({
+    resource: resourceFromAttributes({ "service.name": service, "service.namespace": "courtside" }),
+    readers: [exporter],
+  });
+  const meter = provider.getMeter("courtside");
+  const server = createServer((request, response) => {
+    if (request.url === "/metrics") exporter.getMetricsRequestHandler(request, response);
+    else response.writeHead(404).end("Metrics are at /metrics.\n");
+  });
+  const listening = await listen(server, port);
+  return {
+    port: listening,
+    counter: (name, unit, description) => meter.createCounter(name, { unit, description }),
+    histogram: (name, unit, description) =>
+      meter.createHistogram(name, {
+        unit,
+        description,
+        ...(unit === "ms" && { advice: { explicitBucketBoundaries: LATENCY_BUCKETS_MS } }),
+      }),
+    gauge: (name, unit, description, read) => {
+      meter
+        .createObservableGauge(name, { unit, description })
+        .addCallback((result) => result.observe(read()));
+    },
+    shutdown: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await provider.shutdown();
+    },
+  };
+}
+
+async function listen(server: Server, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === "EADDRINUSE" ? new MetricsPortInUseError(port, { cause: error }) : error,
+      );
+    });
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}
