@@ -33,6 +33,8 @@ export interface TaskOptions<I> {
   readonly log: Log;
   /** Time between checkpoints. */
   readonly checkpointIntervalMs: number;
+  /** Told once, when state is restored, sinks are open and the source is read. */
+  readonly onStarted?: () => void;
   /** Told after every committed checkpoint. */
   onCheckpoint?(report: CheckpointReport): void;
 }
@@ -110,6 +112,7 @@ export class Task<I> {
     if (restored !== undefined) await this.#commit(restored.sealed);
     await source.open(restored?.positions[0]);
     for (const operator of this.#chain.operators) operator.resume?.();
+    this.#options.onStarted?.();
     log.info("task_started", {
       job: graph.name,
       epoch: this.#epoch,

@@ -1,0 +1,82 @@
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import {
+  type ImmediateSink,
+  JobGraph,
+  type Stream,
+  type TransactionalSink,
+} from "../../operators/mod.ts";
+import type { Insight } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import type { InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
+import type { DeadLetter } from "../../proto/gen/courtside/v1/play_pb.ts";
+import { gameProcess } from "./game-process.ts";
+import { deadLetterTag, type FrameInput, type GameInput, spread } from "./input.ts";
+import { INSIGHT_JOB, insightsOf } from "./insights.ts";
+import { predictPlays, type Predictor } from "./predict.ts";
+import { teamWindows, WINDOW_MINUTES } from "./windows.ts";
+
+export interface InsightParts {
+  readonly predictor: Predictor;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly insights: ImmediateSink<Insight>;
+  readonly records: TransactionalSink<InsightRecord>;
+  readonly deadLetters: TransactionalSink<DeadLetter>;
+}
+
+/**
+ * Plays → game state, player load and features → prediction → page and store.
+ *
+ * ```
+ * frames ─ spread ─ game ─ time ─┬──────────────────────┬─ merge ─ predict ─┬─ records (ClickHouse)
+ *             │       │          ├─ team windows 2 min ─┤                   └─ tell ─ insights (JetStream)
+ *             └───────┴─ dead    ├─ team windows 5 min ─┤
+ *                      letters   └─ team windows 10 min ┘
+ * ```
+ *
+ * Everything behind `predict` leaves in one order, so that positions of insights only grow.
+ */
+export function insightGraph(parts: InsightParts): JobGraph<FrameInput> {
+  const graph = new JobGraph<FrameInput>(INSIGHT_JOB);
+  const { inputs, games } = analyse(graph);
+  const timed = games.timestamps("time", {
+    eventTimeMs: gameTimeMs,
+    outOfOrdernessMs: 0,
+    scopeOf: (record) => record.gameId,
+    isLast: ({ body }) => body.case === "play" && body.value.result !== undefined,
+  });
+  const plays = timed.filter("plays", ({ body }) => body.case === "play");
+  let merged: Stream<InsightRecord> = timed;
+  for (const minutes of WINDOW_MINUTES) {
+    const windows = plays.keyBy((record) => record.gameId).window(teamWindows(minutes));
+    merged = merged.union(`merge-${String(minutes)}`, windows);
+  }
+  const predicted = merged.asyncBatch(predictPlays(parts.predictor, parts.clock, parts.log));
+  predicted.sinkTo(parts.records);
+  predicted
+    .flatMap<Insight>("tell", (record, emit) => {
+      for (const insight of insightsOf(record)) emit(insight);
+    })
+    .sinkTo(parts.insights);
+  inputs
+    .side(deadLetterTag)
+    .union("dead-letters", games.side(deadLetterTag))
+    .sinkTo(parts.deadLetters);
+  return graph;
+}
+
+/** The part that live runs, back-fills and training share: frames in, analysed plays out. */
+export function analyse(graph: JobGraph<FrameInput>): {
+  readonly inputs: Stream<GameInput>;
+  readonly games: Stream<InsightRecord>;
+} {
+  const inputs = graph.source.flatMap<GameInput>("spread", (input, emit, side) =>
+    spread(input, emit, (letter) => side(deadLetterTag, letter)),
+  );
+  return { inputs, games: inputs.keyBy((input) => input.gameId).process(gameProcess) };
+}
+
+/** The game's own clock is the event time of its windows: they are windows of game minutes. */
+function gameTimeMs({ body }: InsightRecord): number {
+  return body.case === "play" ? Number(body.value.gameTimeMs) : 0;
+}

@@ -1,0 +1,60 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { Position } from "../../operators/mod.ts";
+import { type Insight, InsightSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import type { InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
+import { insightsSubject } from "../../proto/subjects.ts";
+
+export const INSIGHT_JOB = "insight";
+/** The job has one stage: its key never changes behind the broker. */
+const STAGE = "game";
+
+/** What the page and the other jobs are told of a record: one to three insights, in this order. */
+export function insightsOf(record: InsightRecord): Insight[] {
+  const { gameId, body } = record;
+  switch (body.case) {
+    case "gameInfo":
+      return [create(InsightSchema, { gameId, body: { case: "gameInfo", value: body.value } })];
+    case "teamWindow":
+      return [create(InsightSchema, { gameId, body: { case: "teamWindow", value: body.value } })];
+    case "play": {
+      const { play, state, prediction, loads, result } = body.value;
+      const value = {
+        ...(play && { play }),
+        ...(state && { state }),
+        ...(prediction && { prediction }),
+      };
+      const insights = [create(InsightSchema, { gameId, body: { case: "play", value } })];
+      if (loads.length > 0)
+        insights.push(
+          create(InsightSchema, { gameId, body: { case: "box", value: { players: loads } } }),
+        );
+      if (result !== undefined)
+        insights.push(create(InsightSchema, { gameId, body: { case: "result", value: result } }));
+      return insights;
+    }
+    case undefined:
+      return [];
+    default:
+      return body satisfies never;
+  }
+}
+
+/** An insight as a message, with the position that lets readers refuse it when it comes again. */
+export function encodeInsight(
+  insight: Insight,
+  { keyGroup, inputSequence, index }: Position,
+  epoch: number,
+): { subject: string; data: Uint8Array } {
+  const position = {
+    job: INSIGHT_JOB,
+    stage: STAGE,
+    keyGroup,
+    inputSequence: BigInt(inputSequence),
+    index,
+    epoch: BigInt(epoch),
+  };
+  return {
+    subject: insightsSubject(keyGroup, insight.gameId),
+    data: toBinary(InsightSchema, create(InsightSchema, { ...insight, position } as Insight)),
+  };
+}

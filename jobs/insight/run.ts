@@ -1,0 +1,138 @@
+import { join } from "node:path";
+import type { NatsConnection } from "@nats-io/nats-core";
+import type { ClickHouseClient } from "@clickhouse/client";
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import type { Tracing } from "../../base/tracing.ts";
+import { ClickHouseSink } from "../../operators/connectors/clickhouse-sink.ts";
+import { NatsSink } from "../../operators/connectors/nats-sink.ts";
+import { NatsSource } from "../../operators/connectors/nats-source.ts";
+import { type CheckpointReport, DirectoryStore, Task } from "../../operators/mod.ts";
+import type { Insight } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import type { InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
+import type { DeadLetter } from "../../proto/gen/courtside/v1/play_pb.ts";
+import { PLAYS_STREAM, PLAYS_SUBJECTS, TRACEPARENT_HEADER } from "../../proto/subjects.ts";
+import { insightGraph } from "./graph.ts";
+import { decodeFrame, type FrameInput } from "./input.ts";
+import { encodeInsight, INSIGHT_JOB } from "./insights.ts";
+import type { Predictor } from "./predict.ts";
+import { DEAD_LETTERS_TABLE, deadLetterRow, INSIGHT_TABLES, insightRows } from "./rows.ts";
+
+/** Time between checkpoints: rows are visible within it, and a crash repeats at most so much. */
+export const CHECKPOINT_INTERVAL_MS = 1000;
+
+export interface InsightOptions {
+  readonly nats: NatsConnection;
+  readonly clickHouse: ClickHouseClient;
+  readonly predictor: Predictor;
+  /** Snapshots lie in `<directory>/insight`. */
+  readonly checkpointDirectory: string;
+  readonly checkpointIntervalMs?: number;
+  readonly clock: Clock;
+  readonly tracing: Tracing;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly onStarted?: () => void;
+}
+
+/** Runs the insight job until the signal; goes on from its last checkpoint. */
+export async function runInsight(options: InsightOptions, signal: AbortSignal): Promise<void> {
+  const { clock, log, tracing, clickHouse } = options;
+  const latency = latencyHistograms(options);
+  const task = new Task<FrameInput>({
+    graph: insightGraph({
+      predictor: options.predictor,
+      clock,
+      log,
+      insights: new NatsSink<Insight>({
+        uid: "insights",
+        connection: options.nats,
+        job: INSIGHT_JOB,
+        traceparentHeader: TRACEPARENT_HEADER,
+        log,
+        encode: encodeInsight,
+        onStored: latency.insightStored,
+      }),
+      records: new ClickHouseSink<InsightRecord>({
+        uid: "records",
+        job: INSIGHT_JOB,
+        client: clickHouse,
+        tables: INSIGHT_TABLES,
+        rows: insightRows,
+        onVisible: latency.rowsVisible,
+        tracing,
+        log,
+      }),
+      deadLetters: new ClickHouseSink<DeadLetter>({
+        uid: "dead-letters",
+        job: INSIGHT_JOB,
+        client: clickHouse,
+        tables: [DEAD_LETTERS_TABLE],
+        rows: (letter, put) => put(DEAD_LETTERS_TABLE, deadLetterRow(letter)),
+        tracing,
+        log,
+      }),
+    }),
+    source: new NatsSource<FrameInput>({
+      connection: options.nats,
+      stream: PLAYS_STREAM,
+      subject: PLAYS_SUBJECTS,
+      decode: (message) => decodeFrame(message.data, message.subject),
+      keyGroupOf: (subject) => Number(subject.split(".")[1]),
+      traceparentHeader: TRACEPARENT_HEADER,
+      log,
+    }),
+    store: new DirectoryStore(join(options.checkpointDirectory, INSIGHT_JOB), log),
+    clock,
+    tracing,
+    log,
+    checkpointIntervalMs: options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS,
+    onCheckpoint: checkpointMetrics(options),
+    ...(options.onStarted && { onStarted: options.onStarted }),
+  });
+  await task.run(signal);
+}
+
+/** Latency of every play, from the publisher's hand-over; traces only have the sampled ones. */
+function latencyHistograms({ metrics, clock }: InsightOptions): {
+  insightStored: (insight: Insight) => void;
+  rowsVisible: (records: readonly InsightRecord[]) => void;
+} {
+  const published = (hop: string): ReturnType<Metrics["histogram"]> =>
+    metrics.histogram(`courtside.latency.${hop}`, "ms", `Publish of a play to its ${hop}`);
+  const toPrediction = published("prediction");
+  const toRow = published("row");
+  return {
+    insightStored: ({ body }) => {
+      if (body.case === "play" && body.value.play !== undefined)
+        toPrediction.record(clock.nowMs() - Number(body.value.play.ingestTimeMs));
+    },
+    rowsVisible: (records) => {
+      const nowMs = clock.nowMs();
+      for (const { body } of records)
+        if (body.case === "play" && body.value.play !== undefined)
+          toRow.record(nowMs - Number(body.value.play.ingestTimeMs));
+    },
+  };
+}
+
+function checkpointMetrics({ metrics, log }: InsightOptions): (report: CheckpointReport) => void {
+  const pause = metrics.histogram("courtside.checkpoint.pause", "ms", "Task stood still");
+  const duration = metrics.histogram("courtside.checkpoint.duration", "ms", "Barrier to commit");
+  const bytes = metrics.histogram("courtside.checkpoint.size", "By", "Changed state");
+  const rows = metrics.counter("courtside.rows", "{row}", "Rows committed");
+  return (report) => {
+    pause.record(report.pauseMs);
+    duration.record(report.durationMs);
+    bytes.record(report.stateBytes);
+    rows.add(report.rows);
+    log.debug("checkpoint", {
+      checkpoint: report.checkpointId,
+      pauseMs: report.pauseMs,
+      durationMs: report.durationMs,
+      keyGroups: report.changedKeyGroups,
+      rows: report.rows,
+    });
+  };
+}
