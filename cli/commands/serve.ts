@@ -4,12 +4,15 @@ import { type AddressInfo } from "node:net";
 import path from "node:path";
 import { CourtsideError, errorText } from "../../base/errors.ts";
 import { createLog, type Log } from "../../base/log.ts";
-import { noTracing, type Tracing } from "../../base/tracing.ts";
+import { type Tracing } from "../../base/tracing.ts";
+import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { FEATURE_SCHEMA_HASH } from "../../operators/features/mod.ts";
 import { connectPredict } from "../../serving/client.ts";
 import { createGateway } from "../../serving/gateway.ts";
 import { openRegistry } from "../../serving/model/registry.ts";
 import { startServing } from "../../serving/server.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
+import { createTracing } from "../../telemetry/tracing.ts";
 import { type Command, type CommandContext } from "../command.ts";
 import { integerFlag } from "../flags.ts";
 
@@ -26,13 +29,15 @@ line when it is ready: {"ready":true,"service":"serve","port":50051}
   --http-port N         also answer POST /v1/predict with JSON on this port, 0 for a free one
   --host ADDRESS        address to listen on (default 127.0.0.1)
   --models FOLDER       where models are kept (default serving/models of this program)
-  --clickhouse-url URL  where spans of traced calls go; without it nothing is traced`,
+  --clickhouse-url URL  where spans of traced calls go; without it nothing is traced
+  --prometheus-port N   serve metrics on this port, 0 for a free one`,
   options: {
     port: { type: "string", default: "50051" },
     "http-port": { type: "string" },
     host: { type: "string", default: "127.0.0.1" },
     models: { type: "string", default: path.join(import.meta.dirname, "../../serving/models") },
     "clickhouse-url": { type: "string" },
+    "prometheus-port": { type: "string" },
   },
   run,
 };
@@ -44,23 +49,32 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
   const host = String(values["host"]);
   const port = integerFlag(values, "port", PORTS) ?? 0;
   const httpPort = integerFlag(values, "http-port", PORTS);
-  const registry = await openRegistry(String(values["models"]), {
-    schemaHash: FEATURE_SCHEMA_HASH,
-  });
-  const tracing = noTracing;
-  const serving = await startServing({ registry, port, host, log, tracing });
-  const http =
-    httpPort === undefined
-      ? undefined
-      : await startHttp({ host, port: httpPort, grpcPort: serving.port, log, tracing });
-  const ready = { ready: true, service: "serve", port: serving.port };
-  context.stdout(`${JSON.stringify({ ...ready, ...(http && { http_port: http.port }) })}\n`);
-
-  if (!signal.aborted) await once(signal, "abort");
-  await http?.close();
-  await serving.close();
-  await tracing.shutdown();
-  await registry.close();
+  const url = values["clickhouse-url"];
+  const [registry, clickhouse] = await Promise.all([
+    openRegistry(String(values["models"]), { schemaHash: FEATURE_SCHEMA_HASH }),
+    typeof url === "string" ? openClickHouse(url, { signal }) : undefined,
+  ]);
+  const prometheusPort = integerFlag(values, "prometheus-port", PORTS);
+  const metrics = await createMetrics({ service: "serve", prometheusPort });
+  const tracing = await createTracing({ service: "serve", clickhouse, log, metrics });
+  try {
+    const serving = await startServing({ registry, port, host, log, tracing, metrics });
+    try {
+      const options = { host, port: httpPort, grpcPort: serving.port, log, tracing };
+      const http = httpPort === undefined ? undefined : await startHttp(options);
+      const ports = { port: serving.port, http_port: http?.port, prometheus_port: metrics.port };
+      context.stdout(`${JSON.stringify({ ready: true, service: "serve", ...ports })}\n`);
+      if (!signal.aborted) await once(signal, "abort");
+      await http?.close();
+    } finally {
+      await serving.close();
+    }
+  } finally {
+    await tracing.shutdown();
+    await metrics.shutdown();
+    await clickhouse?.close();
+    await registry.close();
+  }
   return 0;
 }
 
@@ -72,7 +86,7 @@ class HttpPortError extends CourtsideError {
 
 interface HttpOptions {
   readonly host: string;
-  readonly port: number;
+  readonly port: number | undefined;
   readonly grpcPort: number;
   readonly log: Log;
   readonly tracing: Tracing;
@@ -97,11 +111,11 @@ async function startHttp(
       },
     );
   });
-  server.listen(port, host);
+  server.listen(port ?? 0, host);
   await once(server, "listening").catch((error: unknown) => {
     client.close();
     const hint = "free it or choose another with --http-port (0 picks a free one)";
-    const message = `cannot listen on ${host}:${port}: ${errorText(error)}; ${hint}`;
+    const message = `cannot listen on ${host}:${String(port)}: ${errorText(error)}; ${hint}`;
     throw new HttpPortError(message, { cause: error });
   });
   return {
