@@ -29,6 +29,7 @@ import { gameTimeDs } from "./game-clock.ts";
 import { applyPossession, otherSide, showsOffense } from "./possession.ts";
 import {
   countTeamFoul,
+  isChargedTimeout,
   isInPenalty,
   isTeamFoul,
   limitLateTimeouts,
@@ -106,6 +107,7 @@ export function applyPlay(fold: GameFold, play: PlayEvent): void {
   if (play.period !== fold.period) {
     startTeamPeriod(home, play.period);
     startTeamPeriod(away, play.period);
+    fold.timeoutsInPeriod = 0;
     finishPossession(possession, home, away);
   }
   fold.period = play.period;
@@ -113,10 +115,10 @@ export function applyPlay(fold: GameFold, play: PlayEvent): void {
   fold.gameTimeDs = Math.max(fold.gameTimeDs, gameTimeDs(play.period, play.clockRemainingDs));
   fold.playNumber = play.playNumber;
   fold.gameOver = play.gameOver;
-  limitLateTimeouts(home, play.period, play.clockRemainingDs);
-  limitLateTimeouts(away, play.period, play.clockRemainingDs);
+  limitLateTimeouts(fold, home);
+  limitLateTimeouts(fold, away);
   const team = teamOf(play.side, home, away);
-  if (team !== undefined) applyTeamRow(team, play);
+  if (team !== undefined) applyTeamRow(fold, team, play);
   if (!isTechnicalFreeThrow) applyEfficiency(possession, home, away, play);
   const points = applyScore(fold, play);
   applyTrailing(trailing, play, fold.gameTimeDs);
@@ -213,11 +215,13 @@ function teamOf(side: Side, home: TeamFold, away: TeamFold): TeamFold | undefine
   return side === Side.AWAY ? away : undefined;
 }
 
-function applyTeamRow(team: TeamFold, play: PlayEvent): void {
+function applyTeamRow(fold: GameFold, team: TeamFold, play: PlayEvent): void {
   if (play.kind === PlayKind.FOUL && isTeamFoul(play.foulKind)) {
     countTeamFoul(team, play.clockRemainingDs);
   }
-  if (play.kind === PlayKind.TIMEOUT && team.timeoutsRemaining > 0) team.timeoutsRemaining--;
+  if (!isChargedTimeout(play)) return;
+  fold.timeoutsInPeriod++;
+  if (team.timeoutsRemaining > 0) team.timeoutsRemaining--;
 }
 
 /**

@@ -59,7 +59,10 @@ export function applyPlayToPlayers(fold: PlayersFold, play: PlayEvent): readonly
   fold.gameTimeDs = Math.max(fold.gameTimeDs, gameTimeDs(play.period, play.clockRemainingDs));
   // Line-ups first: a shot is the work of those on court, and only substitutions change them.
   applyLineUps(fold, play, playerOf, changed);
-  fold.margin = play.homeScore - play.awayScore;
+  if (play.kind === PlayKind.FOUL) rememberFoul(fold);
+  const gained = play.homeScore - play.awayScore - fold.margin;
+  fold.margin += gained;
+  if (play.kind === PlayKind.FREE_THROW && gained !== 0) creditFoul(fold, gained);
   countPlay(fold, play, changed);
   if (play.kind !== PlayKind.PERIOD_END && !play.gameOver) return changed;
   return Object.values(fold.players)
@@ -107,6 +110,37 @@ export function playerLoadOf(fold: PlayersFold, playerId: number, play: PlayEven
   load.usage = usageOf(fold, player);
   load.trueShooting = trueShootingOf(player);
   return load;
+}
+
+function rememberFoul(fold: PlayersFold): void {
+  fold.homeAtFoulIds = fold.homeOnCourtIds;
+  fold.awayAtFoulIds = fold.awayOnCourtIds;
+}
+
+/**
+ * The league credits a free throw to those who were on court at the foul, not at the throw: what the change
+ * of the margin gives to those who came since is taken back, and those who left get it.
+ */
+function creditFoul(fold: PlayersFold, gained: number): void {
+  moveCredit(fold, fold.homeAtFoulIds, fold.homeOnCourtIds, gained);
+  moveCredit(fold, fold.awayAtFoulIds, fold.awayOnCourtIds, -gained);
+}
+
+function moveCredit(
+  fold: PlayersFold,
+  atFoul: readonly number[],
+  now: readonly number[],
+  gained: number,
+): void {
+  if (atFoul === now || atFoul.length === 0) return;
+  for (const id of now) {
+    const player = fold.players[id];
+    if (player !== undefined && !atFoul.includes(id)) player.plusMinus -= gained;
+  }
+  for (const id of atFoul) {
+    const player = fold.players[id];
+    if (player !== undefined && !now.includes(id)) player.plusMinus += gained;
+  }
 }
 
 function countPlay(fold: PlayersFold, play: PlayEvent, changed: number[]): void {

@@ -107,9 +107,11 @@ function afterTechnicalFreeThrow(possession: PossessionFold, play: PlayEvent): v
 function afterFreeThrow(possession: PossessionFold, play: PlayEvent): void {
   const { side, shotMade } = play;
   const last = play.freeThrowNumber >= play.freeThrowCount;
-  possession.deadBall = !shotMade && (!last || possession.keepsBall);
+  const keepsBall =
+    possession.keepsBall || (possession.keepsBallAfterOne && play.freeThrowCount === 1);
+  possession.deadBall = !shotMade && (!last || keepsBall);
   if (!last) give(possession, side, "free_throws");
-  else if (possession.keepsBall) give(possession, side, "keeps_ball");
+  else if (keepsBall) give(possession, side, "keeps_ball");
   else if (shotMade) give(possession, otherSide(side), "made_free_throw");
   else give(possession, Side.NONE, "missed_free_throw");
 }
@@ -140,8 +142,10 @@ function afterFoul(possession: PossessionFold, play: PlayEvent): void {
     case FoulKind.FLAGRANT:
     case FoulKind.CLEAR_PATH:
     case FoulKind.AWAY_FROM_PLAY:
-    case FoulKind.TAKE:
       possession.keepsBall = true;
+      return give(possession, fouled, "foul");
+    case FoulKind.TAKE:
+      possession.keepsBallAfterOne = true;
       return give(possession, fouled, "foul");
     default:
       return give(possession, fouled, "foul");
@@ -172,6 +176,7 @@ function forgetFreeThrows(possession: PossessionFold): void {
   possession.homeTechnicalsDue = 0;
   possession.awayTechnicalsDue = 0;
   possession.keepsBall = false;
+  possession.keepsBallAfterOne = false;
   possession.deadBall = false;
 }
 

@@ -1,5 +1,5 @@
-import { FoulKind } from "../../proto/gen/courtside/v1/play_pb.ts";
-import type { TeamFold } from "../../proto/gen/courtside/v1/state_pb.ts";
+import { FoulKind, type PlayEvent, PlayKind, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
+import type { GameFold, TeamFold } from "../../proto/gen/courtside/v1/state_pb.ts";
 import { QUARTERS } from "./game-clock.ts";
 
 /** Team fouls that cost nothing: four in a quarter, three in an overtime (rule 12, part B, section V). */
@@ -12,6 +12,7 @@ const TIMEOUTS = 7;
 const TIMEOUTS_FOURTH = 4;
 const TIMEOUTS_LAST_3_MIN = 2;
 const TIMEOUTS_OVERTIME = 2;
+const MANDATORY_TIMEOUTS = 2;
 const LAST_3_MIN_DS = 1800;
 
 export function timeoutsAtTipOff(): number {
@@ -28,11 +29,26 @@ export function startTeamPeriod(team: TeamFold, period: number): void {
   }
 }
 
-/** No more than two time-outs go into the last three minutes of the fourth period. */
-export function limitLateTimeouts(team: TeamFold, period: number, clockRemainingDs: number): void {
-  if (period === QUARTERS && clockRemainingDs < LAST_3_MIN_DS) {
-    team.timeoutsRemaining = Math.min(team.timeoutsRemaining, TIMEOUTS_LAST_3_MIN);
-  }
+/**
+ * A team time-out. Those of a coach's challenge are left out: feeds list them so while the challenge is
+ * heard, and the box scores of the 60 recorded games of February 2025 have not one of them charged.
+ */
+export function isChargedTimeout(play: PlayEvent): boolean {
+  if (play.kind !== PlayKind.TIMEOUT) return false;
+  return (
+    (play.side === Side.HOME || play.side === Side.AWAY) &&
+    !play.subtype.toLowerCase().includes("challenge")
+  );
+}
+
+/**
+ * In the fourth period a team has no more than two time-outs after the later of the three minute mark and
+ * the end of the second mandatory time-out, which is in nearly all games the period's second one.
+ */
+export function limitLateTimeouts(fold: GameFold, team: TeamFold): void {
+  if (fold.period !== QUARTERS || fold.clockRemainingDs > LAST_3_MIN_DS) return;
+  if (fold.timeoutsInPeriod < MANDATORY_TIMEOUTS) return;
+  team.timeoutsRemaining = Math.min(team.timeoutsRemaining, TIMEOUTS_LAST_3_MIN);
 }
 
 /**
