@@ -20,6 +20,8 @@ export class FitError extends CourtsideError {
 
 /** A logistic fit takes six to ten Newton steps; more means that it never ends. */
 const MAX_STEPS = 50;
+/** Standard deviation as a share of the mean that is rounding: float64 sums of a million rows are good to 1e-12. */
+const CONSTANT_SD = 1e-9;
 /** Largest change of a weight, in standard deviations of its input, at which the fit is done. */
 const SETTLED = 1e-9;
 /**
@@ -47,6 +49,7 @@ export function fitLogistic(design: Design): LogisticModel {
       gradient[j] = at(gradient, j) + RIDGE_ROWS * at(weights, j);
       hessian.set(j, j, hessian.get(j, j) + RIDGE_ROWS);
     }
+    if (!gradient.every(Number.isFinite)) throw new FitError("inputs must be finite numbers");
     const factor = new CholeskyDecomposition(hessian);
     if (!factor.isPositiveDefinite()) {
       throw new FitError("inputs repeat each other; remove one of each pair");
@@ -98,8 +101,10 @@ function standardisation({ columns, rows, values }: Design): Scale {
       sd[j] = at(sd, j) + (at(values, k) - at(mean, j)) ** 2 / rows;
     }
   }
-  // A constant input gets the weight 0 whatever its scale; 1 avoids a division by zero.
-  return { mean, sd: sd.map((variance) => (variance > 0 ? Math.sqrt(variance) : 1)) };
+  // An input that varies by no more than rounding is constant and gets the weight 0; 1 avoids a division by zero.
+  const isConstant = (j: number): boolean =>
+    !(Math.sqrt(at(sd, j)) > CONSTANT_SD * Math.abs(at(mean, j)));
+  return { mean, sd: sd.map((variance, j) => (isConstant(j) ? 1 : Math.sqrt(variance))) };
 }
 
 /** Of the negative log-likelihood; the bias is the last weight. Only the lower triangle is summed up. */
