@@ -1,5 +1,6 @@
-/** Smallest and largest event time, in milliseconds; arithmetic near them stays exact. */
+/** Smallest event time, in milliseconds: the watermark before the first record. */
 export const MIN_TIME_MS = Number.MIN_SAFE_INTEGER;
+/** Largest event time, in milliseconds: the watermark behind the last record. Sums saturate here. */
 export const MAX_TIME_MS = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -41,6 +42,7 @@ export interface OutputTag<T> {
   readonly type?: T;
 }
 
+/** @param id - unique among the side outputs of one operator. */
 export function outputTag<T>(id: string): OutputTag<T> {
   return { id };
 }

@@ -24,6 +24,7 @@ const POLL_WAIT_MS = 100;
 const DRAIN_LIMIT_MS = 5000;
 const DRAIN_STEP_MS = 5;
 
+/** What a task needs: the job, its input, and where its snapshots go. */
 export interface TaskOptions<I> {
   readonly graph: JobGraph<I>;
   readonly source: Source<I>;
@@ -39,6 +40,7 @@ export interface TaskOptions<I> {
   onCheckpoint?(report: CheckpointReport): void;
 }
 
+/** Figures of one committed checkpoint. */
 export interface CheckpointReport {
   readonly checkpointId: number;
   /** How long the task stood still. */

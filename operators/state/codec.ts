@@ -20,6 +20,7 @@ export function protoCodec<D extends DescMessage>(schema: D): Codec<MessageShape
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** UTF-8. */
 export const stringCodec: Codec<string> = {
   typeName: "string",
   encode: (value) => encoder.encode(value),

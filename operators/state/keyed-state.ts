@@ -34,14 +34,17 @@ export type ValueStateDeclaration<T> = { readonly kind: "value"; readonly codec:
 export type ListStateDeclaration<T> = { readonly kind: "list"; readonly codec: Codec<T> };
 export type MapStateDeclaration<T> = { readonly kind: "map"; readonly codec: Codec<T> };
 
+/** Declares one value a key. */
 export function valueState<T>(codec: Codec<T>): ValueStateDeclaration<T> {
   return { kind: "value", codec };
 }
 
+/** Declares a list a key. */
 export function listState<T>(codec: Codec<T>): ListStateDeclaration<T> {
   return { kind: "list", codec };
 }
 
+/** Declares a map from strings a key. */
 export function mapState<T>(codec: Codec<T>): MapStateDeclaration<T> {
   return { kind: "map", codec };
 }

@@ -27,6 +27,7 @@ export interface Aggregate<I, A, R> {
   result(accumulator: A): R;
 }
 
+/** A keyed window operator: which windows, what is kept of a pane, what a firing gives. */
 export interface WindowSpec<I, A, R, O> {
   readonly uid: string;
   readonly assigner: WindowAssigner;
