@@ -1,5 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { createClient, type ClickHouseClient, type ClickHouseSettings } from "@clickhouse/client";
+import {
+  type ClickHouseClient,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  createClient,
+} from "@clickhouse/client";
 import { CourtsideError, errorText } from "../../base/errors.ts";
 
 /** Database that holds all tables of this project. */
@@ -13,6 +18,9 @@ const MAX_BACK_OFF_MS = 500;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Sockets to the store of one process: more would only wait there, since the embedded store runs few at once. */
 const MAX_CONNECTIONS = 8;
+
+/** Errors are thrown to the caller, who logs them once and in our form. */
+const SILENT = { level: ClickHouseLogLevel.OFF };
 
 /** The store does not answer, or not as ClickHouse does. */
 export class StoreUnreachableError extends CourtsideError {
@@ -52,7 +60,8 @@ export async function openClickHouse(
   url: string,
   options: OpenClickHouseOptions = {},
 ): Promise<ClickHouseClient> {
-  const bootstrap = createClient({ url, request_timeout: REQUEST_TIMEOUT_MS });
+  const common = { url, request_timeout: REQUEST_TIMEOUT_MS, log: SILENT };
+  const bootstrap = createClient(common);
   try {
     await waitUntilItAnswers(bootstrap, url, options);
     if (options.readOnly !== true) await createDatabase(bootstrap);
@@ -60,10 +69,9 @@ export async function openClickHouse(
     await bootstrap.close();
   }
   return createClient({
-    url,
+    ...common,
     database: DATABASE,
     application: "courtside",
-    request_timeout: REQUEST_TIMEOUT_MS,
     max_open_connections: MAX_CONNECTIONS,
     clickhouse_settings: { ...options.settings, ...(options.readOnly && { readonly: "1" }) },
   });

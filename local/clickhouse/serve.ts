@@ -46,7 +46,7 @@ export interface RunningClickHouse {
  * Opens the embedded ClickHouse and serves it on 127.0.0.1. A process can do this once, and should do
  * nothing else.
  *
- * @throws PortInUseError, DataDirectoryError, DataDirectoryLockedError
+ * @throws PortInUseError, DataDirError, DiskFullError, DataDirLockedError
  */
 export async function serveClickHouse(options: ServeClickHouseOptions): Promise<RunningClickHouse> {
   // Read by the thread pool when it is used for the first time, which is still to come.
