@@ -1,82 +1,69 @@
-import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
+import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 
-/** A nats-server of a test: its own port, its own store. */
+/** A broker on a loaded machine is up within a second. */
+const START_WAIT_MS = 10_000;
+
 export interface TestNats {
   readonly url: string;
-  readonly port: number;
-  readonly storeDir: string;
-  /** Ends the server in an orderly way and removes its store. */
+  /** Graceful end; removes the store. */
   stop(): Promise<void>;
-  /** kill -9; the store stays, so that `restart` finds it. */
+  /** SIGKILL; the store stays for `restart`. */
   kill(): Promise<void>;
-  /** Starts a server on the same port and store after `kill`. */
+  /** Starts again on the same port and store. */
   restart(): Promise<void>;
 }
 
-/** Longest wait for a server to listen; it takes about 100 ms on an idle machine. */
-const START_TIMEOUT_MS = 10_000;
-
-/** Path of nats-server, undefined when there is none. */
-export function findNatsServer(): string | undefined {
-  const named = process.env["COURTSIDE_NATS_SERVER"];
-  if (named !== undefined) return named;
-  const dirs = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-  return dirs.map((dir) => join(dir, "nats-server")).find((path) => existsSync(path));
-}
-
-/** Starts nats-server with JetStream and file storage on a free port of 127.0.0.1. */
+/** A real nats-server with JetStream on a free port of 127.0.0.1 and a store of its own. */
 export async function startNats(): Promise<TestNats> {
-  const binary = findNatsServer();
-  if (binary === undefined) throw new Error("no nats-server on PATH (set COURTSIDE_NATS_SERVER)");
-  const dir = await mkdtemp(join(tmpdir(), "courtside-nats-"));
-  const storeDir = join(dir, "store");
-  let server = await launch(binary, dir, storeDir, -1);
-  const port = server.port;
+  const directory = await mkdtemp(join(tmpdir(), "courtside-nats-"));
+  let server = start(directory, -1);
+  const port = await portFrom(directory, server);
+  const stopServer = async (signal: NodeJS.Signals): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const gone = once(server, "exit");
+    server.kill(signal);
+    await gone;
+  };
   return {
     url: `nats://127.0.0.1:${String(port)}`,
-    port,
-    storeDir,
     stop: async () => {
-      await server.end("SIGINT");
-      await rm(dir, { recursive: true, force: true });
+      await stopServer("SIGINT");
+      await rm(directory, { recursive: true, force: true });
     },
-    kill: () => server.end("SIGKILL"),
+    kill: () => stopServer("SIGKILL"),
     restart: async () => {
-      server = await launch(binary, dir, storeDir, port);
+      await stopServer("SIGKILL");
+      server = start(directory, port);
+      await portFrom(directory, server);
     },
   };
 }
 
-async function launch(
-  binary: string,
-  dir: string,
-  storeDir: string,
-  port: number,
-): Promise<{ port: number; end(signal: NodeJS.Signals): Promise<void> }> {
-  const portsDir = await mkdtemp(join(dir, "ports-"));
-  const child = spawn(
-    binary,
-    ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", storeDir, "--ports_file_dir", portsDir],
-    { stdio: "ignore" },
-  );
-  const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    child.kill(signal);
-    await exited;
-  };
-  const portsFile = join(portsDir, `nats-server_${String(child.pid)}.ports`);
-  const deadlineMs = Date.now() + START_TIMEOUT_MS;
-  while (Date.now() < deadlineMs && child.exitCode === null) {
-    const text = await readFile(portsFile, "utf8").catch(() => "");
-    const found = /"nats:\/\/[^"]*:(?<port>\d+)"/u.exec(text)?.groups?.["port"];
-    if (found !== undefined) return { port: Number(found), end };
-    await sleep(10);
+function start(directory: string, port: number): ChildProcess {
+  const binary = process.env["COURTSIDE_NATS_SERVER"] ?? "nats-server";
+  const files = ["--ports_file_dir", directory, "-l", join(directory, "server.log")];
+  const args = ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", join(directory, "store")];
+  return spawn(binary, [...args, ...files], { stdio: "ignore" });
+}
+
+/** The ports file is named after binary and process id, and is written once the server listens. */
+async function portFrom(directory: string, server: ChildProcess): Promise<number> {
+  let failure: Error | undefined;
+  server.on("error", (error) => (failure = error));
+  const deadlineMs = performance.now() + START_WAIT_MS;
+  while (performance.now() < deadlineMs) {
+    if (failure !== undefined) throw failure;
+    const files = await readdir(directory);
+    const file = files.find((name) => name.endsWith(`_${String(server.pid)}.ports`));
+    const text = file === undefined ? "" : await readFile(join(directory, file), "utf8");
+    const port = /nats:\/\/[^"]*:(\d+)/.exec(text)?.[1];
+    if (port !== undefined) return Number(port);
+    await delay(10);
   }
-  await end("SIGKILL");
-  throw new Error(`nats-server did not listen within ${String(START_TIMEOUT_MS)} ms`);
+  throw new Error(`nats-server did not listen within ${String(START_WAIT_MS)} ms`);
 }
