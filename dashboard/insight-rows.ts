@@ -54,6 +54,7 @@ export function playRow(insight: PlayInsight): PlayRow | undefined {
     kind: kindWord(play.kind),
     side: wireSide(play.side),
     text: play.description,
+    points: play.shotMade ? play.shotValue : 0,
     homeWinProb: probability(prediction?.homeWinProb),
     low: probability(prediction?.homeWinProbLow),
     high: probability(prediction?.homeWinProbHigh),
@@ -157,9 +158,14 @@ export function wireSide(side: Side | undefined): WireSide | null {
   return side === Side.AWAY ? "away" : null;
 }
 
-/** Four decimals are finer than a pixel; undefined and not-a-number are "unknown". */
+/**
+ * Four decimals are finer than a pixel; undefined and not-a-number are "unknown". What is not certain is
+ * not rounded to certainty.
+ */
 export function probability(value: number | undefined): number | null {
-  return value === undefined || !Number.isFinite(value) ? null : round(value, 4);
+  if (value === undefined || !Number.isFinite(value)) return null;
+  if (value <= 0 || value >= 1) return value <= 0 ? 0 : 1;
+  return Math.min(0.9999, Math.max(0.0001, round(value, 4)));
 }
 
 function windowRow(side: WireSide, sizeS: number, endS: number, totals: TrailingWindow): WindowRow {

@@ -80,6 +80,8 @@ export interface PlayRow {
   readonly kind: string;
   readonly side: WireSide | null;
   readonly text: string;
+  /** Points that it made, 0..3. */
+  readonly points: number;
   readonly homeWinProb: number | null;
   readonly low: number | null;
   readonly high: number | null;
