@@ -12,6 +12,7 @@ import {
   latestDataDir,
   layoutOf,
   openDataDir,
+  pointLatestTo,
 } from "./data-dir.ts";
 import { acquireLock, LockedError } from "./lock.ts";
 import { identify, identifySelf, isRunning } from "./process.ts";
@@ -30,12 +31,12 @@ afterEach(async () => {
 const URLS = { page: "p", nats: "n", clickhouse: "c", serving: "s" };
 
 test("a directory in use is refused with the process that uses it", async () => {
-  const first = await openDataDir(join(home, "data"), home);
-  const second = openDataDir(join(home, "data"), home);
+  const first = await openDataDir(join(home, "data"));
+  const second = openDataDir(join(home, "data"));
   await expect(second).rejects.toThrow(LockedError);
   await expect(second).rejects.toThrow(`process ${process.pid}`);
   await first.release();
-  const third = await openDataDir(join(home, "data"), home);
+  const third = await openDataDir(join(home, "data"));
   await third.release();
 });
 
@@ -80,14 +81,14 @@ test("of many that take a stale lock at once, one gets it", async () => {
 
 test("a path that is a file, and a full disk, are clear errors", async () => {
   await writeFile(join(home, "file"), "");
-  const attempt = openDataDir(join(home, "file"), home);
+  const attempt = openDataDir(join(home, "file"));
   await expect(attempt).rejects.toThrow(DataDirError);
   await expect(attempt).rejects.toThrow("is not a directory");
   await expect(checkFreeSpace(home, Number.MAX_SAFE_INTEGER)).rejects.toThrow(DiskFullError);
 });
 
 test("the last three runs are kept, and those that are in use", async () => {
-  const inUse = await openDataDir(await createRunDir(home), home);
+  const inUse = await openDataDir(await createRunDir(home));
   const later: string[] = [];
   for (let run = 0; run < 4; run += 1) later.push(await createRunDir(home));
   const kept = (await readdir(join(home, "runs"))).map((name) => join(home, "runs", name));
@@ -97,16 +98,17 @@ test("the last three runs are kept, and those that are in use", async () => {
 
 test("the directory that was used last is found again", async () => {
   expect(await latestDataDir(home)).toBeUndefined();
-  const first = await openDataDir(join(home, "a"), home);
-  const second = await openDataDir(join(home, "b"), home);
-  expect(await latestDataDir(home)).toBe(second.root);
-  await rm(second.root, { recursive: true });
+  const data = await openDataDir(join(home, "b"));
+  await data.release();
+  await pointLatestTo(join(home, "a"), home);
+  await pointLatestTo(data.root, home);
+  expect(await latestDataDir(home)).toBe(data.root);
+  await rm(data.root, { recursive: true });
   expect(await latestDataDir(home)).toBeUndefined();
-  await first.release();
 });
 
 test("addresses of a run are told only while it runs", async () => {
-  const data = await openDataDir(join(home, "data"), home);
+  const data = await openDataDir(join(home, "data"));
   await writeRunFile(data.root, { started_at: "now", urls: URLS, processes: [] });
   expect(await runningUrls(data.root)).toEqual(URLS);
   await data.release();
@@ -116,7 +118,7 @@ test("addresses of a run are told only while it runs", async () => {
 
 test("processes of a killed run are ended, but not later ones with the same id", async () => {
   const root = join(home, "data");
-  const data = await openDataDir(root, home);
+  const data = await openDataDir(root);
   const orphan = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
   const identity = await identify(orphan.pid ?? 0);
   const self = await identifySelf();

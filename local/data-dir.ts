@@ -69,12 +69,11 @@ export function layoutOf(root: string): DataDirLayout {
 }
 
 /**
- * Opens a data directory for one run: makes it, checks that there is space, takes its lock and points
- * `.courtside/latest` to it. The lock of a process that is gone is taken over.
+ * Opens a data directory for one run: makes it, checks that there is space and takes its lock. The lock of a process that is gone is taken over.
  *
  * @throws DataDirError when it cannot be written, DiskFullError, LockedError when another run has it.
  */
-export async function openDataDir(root: string, home: string = HOME): Promise<DataDir> {
+export async function openDataDir(root: string): Promise<DataDir> {
   const layout = layoutOf(root);
   await makeFolder(layout.root);
   await checkFreeSpace(layout.root, MIN_FREE_BYTES);
@@ -87,7 +86,6 @@ export async function openDataDir(root: string, home: string = HOME): Promise<Da
   } catch (error) {
     throw explain(error, layout.root);
   }
-  await pointLatestTo(layout.root, home);
   return { ...layout, release: () => lock.release() };
 }
 
@@ -134,7 +132,8 @@ export async function freeSpaceBytes(path: string): Promise<number> {
   return stats.bavail * stats.bsize;
 }
 
-async function pointLatestTo(root: string, home: string): Promise<void> {
+/** Makes `root` the one that `latestDataDir` finds. */
+export async function pointLatestTo(root: string, home: string = HOME): Promise<void> {
   const link = join(home, "latest");
   const fresh = `${link}.${process.pid}`;
   try {

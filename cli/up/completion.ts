@@ -1,0 +1,106 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { ClickHouseClient } from "@clickhouse/client";
+import { CourtsideError } from "../../base/errors.ts";
+import type { ReplayResult } from "./pipeline.ts";
+
+const POLL_MS = 200;
+/** Rows come at least with every checkpoint; one that takes a minute will not come. */
+const NO_PROGRESS_MS = 60_000;
+
+/** How much of a replay is in the store. */
+export interface Counts {
+  readonly plays: number;
+  readonly predictions: number;
+  readonly deadLetters: number;
+  readonly results: number;
+}
+
+/** The store does not get what the replay published. */
+export class RunStalledError extends CourtsideError {
+  override readonly code = "RUN_STALLED";
+  override readonly retryable = true;
+}
+
+/**
+ * Waits until the store has every play, prediction, dead letter and result of a replay.
+ *
+ * @returns what it has then, which may be more than was expected.
+ * @throws RunStalledError with what is missing, after a minute without anything new.
+ */
+export async function waitUntilStored(
+  client: ClickHouseClient,
+  replay: ReplayResult,
+  options: {
+    readonly signal: AbortSignal;
+    readonly onCounts?: (counts: Counts) => void;
+    readonly noProgressMs?: number;
+  },
+): Promise<Counts> {
+  const noProgressMs = options.noProgressMs ?? NO_PROGRESS_MS;
+  let last: Counts = { plays: 0, predictions: 0, deadLetters: 0, results: 0 };
+  let changedMs = performance.now();
+  for (;;) {
+    options.signal.throwIfAborted();
+    // A store that is being started again is one without progress, for a while.
+    const counts = (await countStored(client, replay.games).catch(() => undefined)) ?? last;
+    options.onCounts?.(counts);
+    if (missing(counts, replay).length === 0) return counts;
+    if (JSON.stringify(counts) !== JSON.stringify(last)) changedMs = performance.now();
+    last = counts;
+    if (performance.now() - changedMs > noProgressMs) {
+      throw new RunStalledError(
+        `the store got nothing new for ${noProgressMs / 1000} s; missing: ` +
+          missing(counts, replay).join(", "),
+      );
+    }
+    await delay(POLL_MS, undefined, { signal: options.signal });
+  }
+}
+
+/** True when the store has exactly what was published: nothing missing, nothing twice. */
+export function isExact(counts: Counts, replay: ReplayResult): boolean {
+  return (
+    counts.plays === replay.plays &&
+    counts.predictions === replay.plays &&
+    counts.deadLetters === replay.deadLetters &&
+    counts.results === replay.games.length &&
+    replay.rows === replay.plays + replay.deadLetters
+  );
+}
+
+function missing(counts: Counts, replay: ReplayResult): readonly string[] {
+  const games = replay.games.length;
+  return [
+    lack("plays", counts.plays, replay.plays),
+    lack("predictions", counts.predictions, replay.plays),
+    lack("dead letters", counts.deadLetters, replay.deadLetters),
+    lack("game results", counts.results, games),
+  ].flat();
+}
+
+function lack(what: string, have: number, want: number): readonly string[] {
+  return have >= want ? [] : [`${want - have} of ${want} ${what}`];
+}
+
+async function countStored(client: ClickHouseClient, games: readonly string[]): Promise<Counts> {
+  const ids = gameList(games);
+  const result = await client.query({
+    query: `SELECT
+      toUInt32((SELECT count() FROM plays WHERE game_id IN (${ids}))) AS plays,
+      toUInt32((SELECT count() FROM predictions WHERE game_id IN (${ids}))) AS predictions,
+      toUInt32((SELECT count() FROM dead_letters WHERE game_id IN (${ids}, ''))) AS deadLetters,
+      toUInt32((SELECT count() FROM game_results WHERE game_id IN (${ids}))) AS results`,
+    format: "JSONEachRow",
+  });
+  const [counts] = await result.json<Counts>();
+  if (counts === undefined) throw new TypeError("the store answered a count with nothing");
+  return counts;
+}
+
+/**
+ * Game ids as a list of SQL literals. In the text and not as a parameter, which would travel in the address: the
+ * ids of a season are longer than an address may be.
+ */
+export function gameList(games: readonly string[]): string {
+  return games.map((id) => `'${id.replaceAll(/[\\']/g, "\\$&")}'`).join(", ") || "''";
+}

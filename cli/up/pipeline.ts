@@ -1,0 +1,118 @@
+import type { ChildMessage, ChildSpec } from "../../local/child.ts";
+import type { RunUrls } from "../../local/run-file.ts";
+import type { Supervisor } from "../../local/supervisor.ts";
+import type { DataDirLayout } from "../../local/data-dir.ts";
+import type { UpOptions } from "./options.ts";
+import type { Ports } from "./ports.ts";
+
+/** What the replay tells at its end; rows of the source = plays + dead letters. */
+export interface ReplayResult {
+  /** Ids of the games that were replayed. */
+  readonly games: readonly string[];
+  readonly rows: number;
+  readonly plays: number;
+  readonly deadLetters: number;
+}
+
+/** Where the parts will be found, whether they are started here or run already. */
+export function urlsOf(options: UpOptions, ports: Ports): RunUrls {
+  return {
+    page: `http://127.0.0.1:${ports.page}/`,
+    nats: options.natsUrl ?? `nats://127.0.0.1:${ports.nats}`,
+    clickhouse: options.clickhouseUrl ?? `http://127.0.0.1:${ports.clickhouse}`,
+    serving: `127.0.0.1:${ports.grpc}`,
+  };
+}
+
+/** The processes of the pipeline, in the order in which they come up when nothing waits. */
+export function pipelineSpecs(
+  options: UpOptions,
+  { ports, urls, data }: Place,
+): readonly ChildSpec[] {
+  const { nats: natsUrl, clickhouse: clickhouseUrl, serving: servingUrl } = urls;
+  const specs: readonly (ChildSpec & { readonly isElsewhere?: boolean })[] = [
+    {
+      name: "nats",
+      isElsewhere: options.natsUrl !== undefined,
+      args: [
+        "nats",
+        ...flags({ port: ports.nats, data: data.root, natsServer: options.natsServer }),
+      ],
+    },
+    {
+      name: "clickhouse",
+      isElsewhere: options.clickhouseUrl !== undefined,
+      args: ["clickhouse", ...flags({ port: ports.clickhouse, data: data.clickhouse })],
+    },
+    {
+      name: "serve",
+      args: ["serve", ...flags({ port: ports.grpc, clickhouseUrl, models: options.models })],
+    },
+    {
+      name: "insight",
+      args: [
+        "run",
+        "insight",
+        ...flags({ natsUrl, clickhouseUrl, servingUrl, data: data.root }),
+        ...flags({ prometheusPort: ports.prometheus }),
+        ...flags({ checkpointIntervalMs: options.checkpointIntervalMs }),
+      ],
+    },
+    {
+      name: "dashboard",
+      args: ["dashboard", ...flags({ port: ports.page, natsUrl, servingUrl })],
+    },
+  ];
+  return specs.filter(({ isElsewhere }) => isElsewhere !== true);
+}
+
+export interface Place {
+  readonly ports: Ports;
+  readonly urls: RunUrls;
+  readonly data: DataDirLayout;
+}
+
+/**
+ * Starts all processes at once; each waits by itself for those it needs.
+ *
+ * @throws ChildFailedError of the first that cannot start.
+ */
+export async function startPipeline(
+  supervisor: Supervisor,
+  specs: readonly ChildSpec[],
+): Promise<void> {
+  await Promise.all(specs.map(async (spec) => supervisor.start(spec)));
+}
+
+/** The command that replays the source into the pipeline. */
+export function replaySpec(options: UpOptions, urls: RunUrls): ChildSpec {
+  const { source, speed, games, seed, traceRate } = options;
+  const { nats: natsUrl, clickhouse: clickhouseUrl } = urls;
+  return {
+    name: "replay",
+    args: ["replay", ...flags({ source, speed, games, seed, traceRate, natsUrl, clickhouseUrl })],
+  };
+}
+
+/** Reads the last message of the replay. */
+export function replayResult(message: ChildMessage): ReplayResult {
+  const { games, rows, plays, dead_letters: deadLetters } = message;
+  if (
+    !Array.isArray(games) ||
+    typeof rows !== "number" ||
+    typeof plays !== "number" ||
+    typeof deadLetters !== "number"
+  ) {
+    throw new TypeError(`the replay ended without its result: ${JSON.stringify(message)}`);
+  }
+  return { games: games.map(String), rows, plays, deadLetters };
+}
+
+/** `{ natsUrl: "x" }` as `--nats-url=x`; what is undefined is left out. */
+function flags(values: Readonly<Record<string, string | number | undefined>>): readonly string[] {
+  return Object.entries(values).flatMap(([name, value]) => {
+    const flag = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    // In one argument, so that a value may begin with a dash.
+    return value === undefined ? [] : [`--${flag}=${value}`];
+  });
+}
