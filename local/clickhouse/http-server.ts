@@ -16,7 +16,7 @@ import {
   trailingError,
 } from "./http-response.ts";
 import { GO_CLIENT_HELLO, goClientHello } from "./native-hello.ts";
-import { queryErrorFrom } from "./query-error.ts";
+import { QueryError, queryErrorFrom } from "./query-error.ts";
 import { quote, type SessionPool } from "./session-pool.ts";
 import type { Spool } from "./spool.ts";
 import type { InsertStatement } from "./statement.ts";
@@ -165,6 +165,9 @@ async function killedWithClient(
   response.once("close", onClose);
   try {
     await work();
+  } catch (error) {
+    const { clickhouseCode, message } = queryErrorFrom(error);
+    throw new QueryError(clickhouseCode, message.replaceAll(tag, "").trim(), { cause: error });
   } finally {
     response.off("close", onClose);
   }
