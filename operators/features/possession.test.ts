@@ -159,6 +159,7 @@ if (cdnGamesMissing !== undefined) console.warn(cdnGamesMissing);
 
 test.skipIf(cdnGamesMissing !== undefined)(
   "in recorded games the side that shoots or loses the ball is the one that was said to have it",
+  { timeout: 60_000 },
   () => {
     let plays = 0;
     let agreed = 0;

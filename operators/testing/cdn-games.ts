@@ -78,7 +78,15 @@ interface CdnDocument {
   readonly boxscore: { readonly game: { readonly homeTeam: CdnTeam; readonly awayTeam: CdnTeam } };
 }
 
-export function readCdnGames(): CdnGame[] {
+let games: readonly CdnGame[] | undefined;
+
+/** Read once a test file. Folds do not change plays, so tests share them. */
+export function readCdnGames(): readonly CdnGame[] {
+  games ??= parseGames();
+  return games;
+}
+
+function parseGames(): CdnGame[] {
   const lines = gunzipSync(readFileSync(GAMES_FILE)).toString("utf8").trim().split("\n");
   return lines.map((line) => toGame(JSON.parse(line) as CdnDocument));
 }
