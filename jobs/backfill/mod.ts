@@ -39,7 +39,7 @@ export async function* backfill(
 
 async function backfillGame({ info, plays, deadLetters }: SourceGame): Promise<BackfilledGame> {
   const graph = new JobGraph<FrameInput>("backfill");
-  const { inputs, games } = analyse(graph);
+  const { inputs, games } = analyse(graph.source);
   const records: InsightRecord[] = [];
   const refused: DeadLetter[] = [];
   games.sinkTo(collector("records", records));

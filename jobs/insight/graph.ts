@@ -38,7 +38,22 @@ export interface InsightParts {
  */
 export function insightGraph(parts: InsightParts): JobGraph<FrameInput> {
   const graph = new JobGraph<FrameInput>(INSIGHT_JOB);
-  const { inputs, games } = analyse(graph);
+  const { inputs, games } = analyse(graph.source);
+  const predicted = windowed(games).asyncBatch(
+    predictPlays(parts.predictor, parts.clock, parts.log),
+  );
+  predicted.sinkTo(parts.records);
+  predicted
+    .flatMap<Insight>("tell", (record, emit) => {
+      for (const insight of insightsOf(record)) emit(insight);
+    })
+    .sinkTo(parts.insights);
+  inputs.side(deadLetterTag).union("refused", games.side(deadLetterTag)).sinkTo(parts.deadLetters);
+  return graph;
+}
+
+/** Adds the windows of every length behind the plays that fire them. */
+export function windowed(games: Stream<InsightRecord>): Stream<InsightRecord> {
   const timed = games.timestamps("time", {
     eventTimeMs: gameTimeMs,
     outOfOrdernessMs: 0,
@@ -51,26 +66,15 @@ export function insightGraph(parts: InsightParts): JobGraph<FrameInput> {
     const windows = plays.keyBy((record) => record.gameId).window(teamWindows(minutes));
     merged = merged.union(`merge-${String(minutes)}`, windows);
   }
-  const predicted = merged.asyncBatch(predictPlays(parts.predictor, parts.clock, parts.log));
-  predicted.sinkTo(parts.records);
-  predicted
-    .flatMap<Insight>("tell", (record, emit) => {
-      for (const insight of insightsOf(record)) emit(insight);
-    })
-    .sinkTo(parts.insights);
-  inputs
-    .side(deadLetterTag)
-    .union("dead-letters", games.side(deadLetterTag))
-    .sinkTo(parts.deadLetters);
-  return graph;
+  return merged;
 }
 
 /** The part that live runs, back-fills and training share: frames in, analysed plays out. */
-export function analyse(graph: JobGraph<FrameInput>): {
+export function analyse(source: Stream<FrameInput>): {
   readonly inputs: Stream<GameInput>;
   readonly games: Stream<InsightRecord>;
 } {
-  const inputs = graph.source.flatMap<GameInput>("spread", (input, emit, side) =>
+  const inputs = source.flatMap<GameInput>("spread", (input, emit, side) =>
     spread(input, emit, (letter) => side(deadLetterTag, letter)),
   );
   return { inputs, games: inputs.keyBy((input) => input.gameId).process(gameProcess) };

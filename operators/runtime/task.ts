@@ -100,6 +100,8 @@ export class Task<I> {
       await this.#loop(signal);
       await this.#finish();
     } finally {
+      // Nothing of a task may write behind its end: the next one starts from what it finds.
+      await this.#checkpoint;
       await source.close();
       for (const sink of graph.sinks.values()) await sink.close();
     }

@@ -2,7 +2,8 @@
 // @generated from file courtside/v1/insight.proto (package courtside.v1, syntax proto3)
 /* eslint-disable */
 
-// What the insight job derives: features, predictions, player load, team windows.
+// What the insight job derives: features, predictions, player load, team windows. Fractions are doubles: a float
+// would come back from a snapshot as another number than the one that an undisturbed run publishes.
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
@@ -14,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/insight.proto.
  */
 export const file_courtside_v1_insight: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb3VydHNpZGUvdjEvaW5zaWdodC5wcm90bxIMY291cnRzaWRlLnYxImwKDUZlYXR1cmVWZWN0b3ISEwoLc2NoZW1hX2hhc2gYASABKAkSDgoGdmFsdWVzGAIgAygCEg8KB2dhbWVfaWQYAyABKAkSEwoLcGxheV9udW1iZXIYBCABKA0SEAoIcmV2aXNpb24YBSABKA0ikgMKClByZWRpY3Rpb24SDwoHZ2FtZV9pZBgBIAEoCRITCgtwbGF5X251bWJlchgCIAEoDRIQCghyZXZpc2lvbhgDIAEoDRIVCg1ob21lX3dpbl9wcm9iGAQgASgBEh4KEWhvbWVfd2luX3Byb2JfbG93GAUgASgBSACIAQESHwoSaG9tZV93aW5fcHJvYl9oaWdoGAYgASgBSAGIAQESGgoNaG9tZV9ydW5fcHJvYhgHIAEoAUgCiAEBEhoKDWF3YXlfcnVuX3Byb2IYCCABKAFIA4gBARISCgptb2RlbF9uYW1lGAkgASgJEhUKDW1vZGVsX3ZlcnNpb24YCiABKAkSEwoLc2NoZW1hX2hhc2gYCyABKAkSGQoRcHJlZGljdGVkX3RpbWVfbXMYDCABKAMSEAoIdHJhY2VfaWQYDSABKAlCFAoSX2hvbWVfd2luX3Byb2JfbG93QhUKE19ob21lX3dpbl9wcm9iX2hpZ2hCEAoOX2hvbWVfcnVuX3Byb2JCEAoOX2F3YXlfcnVuX3Byb2Ii0wsKCUdhbWVTdGF0ZRIPCgdnYW1lX2lkGAEgASgJEhEKCWhvbWVfdGVhbRgCIAEoCRIRCglhd2F5X3RlYW0YAyABKAkSFwoKaG9tZV9zY29yZRgEIAEoDUgAiAEBEhcKCmF3YXlfc2NvcmUYBSABKA1IAYgBARITCgZwZXJpb2QYBiABKA1IAogBARIeChFjbG9ja19yZW1haW5pbmdfcxgHIAEoAUgDiAEBEisKCnBvc3Nlc3Npb24YCCABKA4yEi5jb3VydHNpZGUudjEuU2lkZUgEiAEBEiIKFWhvbWVfcHJlZ2FtZV93aW5fcHJvYhgJIAEoAUgFiAEBEhUKCGhvbWVfZWxvGAogASgBSAaIAQESFQoIYXdheV9lbG8YCyABKAFIB4gBARIcCg9ob21lX3RlYW1fZm91bHMYDCABKA1ICIgBARIcCg9hd2F5X3RlYW1fZm91bHMYDSABKA1ICYgBARIaCg1ob21lX2luX2JvbnVzGA4gASgISAqIAQESGgoNYXdheV9pbl9ib251cxgPIAEoCEgLiAEBEiQKF2hvbWVfdGltZW91dHNfcmVtYWluaW5nGBAgASgNSAyIAQESJAoXYXdheV90aW1lb3V0c19yZW1haW5pbmcYESABKA1IDYgBARIZChFwb3NzZXNzaW9uX3JlYXNvbhgSIAEoCRIYCgtjdXJyZW50X3J1bhgTIAEoEUgOiAEBEhkKDGxlYWRfY2hhbmdlcxgUIAEoDUgPiAEBEhEKCWdhbWVfb3ZlchgVIAEoCBI1Cg9ob21lX2xhc3RfMl9taW4YFiABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNQoPYXdheV9sYXN0XzJfbWluGBcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EjUKD2hvbWVfbGFzdF81X21pbhgYIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI1Cg9hd2F5X2xhc3RfNV9taW4YGSABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNgoQaG9tZV9sYXN0XzEwX21pbhgaIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI2ChBhd2F5X2xhc3RfMTBfbWluGBsgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhcKCnRpbWVzX3RpZWQYHCABKA1IEIgBARIsCgpsYXN0X3BsYXlzGB0gAygLMhguY291cnRzaWRlLnYxLlJlY2VudFBsYXkSJwoaaG9tZV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24YHiABKAFIEYgBARInChphd2F5X3BvaW50c19wZXJfcG9zc2Vzc2lvbhgfIAEoAUgSiAEBEi0KC3Njb3JpbmdfcnVuGCAgASgLMhguY291cnRzaWRlLnYxLlNjb3JpbmdSdW5CDQoLX2hvbWVfc2NvcmVCDQoLX2F3YXlfc2NvcmVCCQoHX3BlcmlvZEIUChJfY2xvY2tfcmVtYWluaW5nX3NCDQoLX3Bvc3Nlc3Npb25CGAoWX2hvbWVfcHJlZ2FtZV93aW5fcHJvYkILCglfaG9tZV9lbG9CCwoJX2F3YXlfZWxvQhIKEF9ob21lX3RlYW1fZm91bHNCEgoQX2F3YXlfdGVhbV9mb3Vsc0IQCg5faG9tZV9pbl9ib251c0IQCg5fYXdheV9pbl9ib251c0IaChhfaG9tZV90aW1lb3V0c19yZW1haW5pbmdCGgoYX2F3YXlfdGltZW91dHNfcmVtYWluaW5nQg4KDF9jdXJyZW50X3J1bkIPCg1fbGVhZF9jaGFuZ2VzQg0KC190aW1lc190aWVkQh0KG19ob21lX3BvaW50c19wZXJfcG9zc2Vzc2lvbkIdChtfYXdheV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24ieQoKUmVjZW50UGxheRITCgtwbGF5X251bWJlchgBIAEoDRIkCgRraW5kGAIgASgOMhYuY291cnRzaWRlLnYxLlBsYXlLaW5kEiAKBHNpZGUYAyABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIOCgZwb2ludHMYBCABKA0ilAEKClNjb3JpbmdSdW4SIAoEc2lkZRgBIAEoDjISLmNvdXJ0c2lkZS52MS5TaWRlEg4KBnBvaW50cxgCIAEoDRIZChFzdGFydF9wbGF5X251bWJlchgDIAEoDRIYChBsYXN0X3BsYXlfbnVtYmVyGAQgASgNEg8KB3N0YXJ0X3MYBSABKAISDgoGbGFzdF9zGAYgASgCIusBCg5UcmFpbGluZ1dpbmRvdxIOCgZwb2ludHMYASABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgCIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYAyABKA0SEwoLdGhyZWVzX21hZGUYBCABKA0SGAoQZnJlZV90aHJvd3NfbWFkZRgFIAEoDRIdChVmcmVlX3Rocm93c19hdHRlbXB0ZWQYBiABKA0SEQoJdHVybm92ZXJzGAcgASgNEhoKEm9mZmVuc2l2ZV9yZWJvdW5kcxgIIAEoDRITCgtwb3NzZXNzaW9ucxgJIAEoAiKEBQoKUGxheWVyTG9hZBIPCgdnYW1lX2lkGAEgASgJEhMKC3BsYXlfbnVtYmVyGAIgASgNEhEKCXBsYXllcl9pZBgDIAEoDRITCgtwbGF5ZXJfbmFtZRgEIAEoCRIPCgd0ZWFtX2lkGAUgASgNEiAKBHNpZGUYBiABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIQCghvbl9jb3VydBgHIAEoCBIQCghwbGF5ZWRfcxgIIAEoAhIPCgdzdGludF9zGAkgASgCEhMKC3N0aW50X21heF9zGAogASgCEg4KBnJlc3RfcxgLIAEoAhIcChRwbGF5ZWRfbGFzdF8xMl9taW5fcxgMIAEoAhIOCgZwb2ludHMYDSABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgOIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYDyABKA0SEwoLdGhyZWVzX21hZGUYECABKA0SGAoQdGhyZWVzX2F0dGVtcHRlZBgRIAEoDRIYChBmcmVlX3Rocm93c19tYWRlGBIgASgNEh0KFWZyZWVfdGhyb3dzX2F0dGVtcHRlZBgTIAEoDRIaChJvZmZlbnNpdmVfcmVib3VuZHMYFCABKA0SGgoSZGVmZW5zaXZlX3JlYm91bmRzGBUgASgNEg8KB2Fzc2lzdHMYFiABKA0SDgoGc3RlYWxzGBcgASgNEg4KBmJsb2NrcxgYIAEoDRIRCgl0dXJub3ZlcnMYGSABKA0SFgoOcGVyc29uYWxfZm91bHMYGiABKA0SEgoKcGx1c19taW51cxgbIAEoERINCgV1c2FnZRgcIAEoAhIVCg10cnVlX3Nob290aW5nGB0gASgCIusBCgpUZWFtV2luZG93Eg8KB2dhbWVfaWQYASABKAkSDwoHdGVhbV9pZBgCIAEoDRIgCgRzaWRlGAMgASgOMhIuY291cnRzaWRlLnYxLlNpZGUSDwoHc3RhcnRfcxgEIAEoAxINCgVlbmRfcxgFIAEoAxIOCgZzaXplX3MYBiABKA0SLAoGdG90YWxzGAcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhQKDGVmZmVjdGl2ZV9mZxgIIAEoAhIMCgRwYWNlGAkgASgCEhcKD2ZyZWVfdGhyb3dfcmF0ZRgKIAEoAiLeAQoKR2FtZVJlc3VsdBIPCgdnYW1lX2lkGAEgASgJEhIKCmhvbWVfc2NvcmUYAiABKA0SEgoKYXdheV9zY29yZRgDIAEoDRIPCgdwZXJpb2RzGAQgASgNEg0KBXBsYXlzGAUgASgNEhcKD2hvbWVfZWxvX2JlZm9yZRgGIAEoAhIXCg9hd2F5X2Vsb19iZWZvcmUYByABKAISFgoOaG9tZV9lbG9fYWZ0ZXIYCCABKAISFgoOYXdheV9lbG9fYWZ0ZXIYCSABKAISFQoNaG9tZV93aW5fcHJvYhgKIAEoASJ1Cg5PdXRwdXRQb3NpdGlvbhILCgNqb2IYASABKAkSDQoFc3RhZ2UYAiABKAkSEQoJa2V5X2dyb3VwGAMgASgNEhYKDmlucHV0X3NlcXVlbmNlGAQgASgEEg0KBWluZGV4GAUgASgNEg0KBWVwb2NoGAYgASgEIooBCgtQbGF5SW5zaWdodBIlCgRwbGF5GAEgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudBImCgVzdGF0ZRgCIAEoCzIXLmNvdXJ0c2lkZS52MS5HYW1lU3RhdGUSLAoKcHJlZGljdGlvbhgDIAEoCzIYLmNvdXJ0c2lkZS52MS5QcmVkaWN0aW9uIjYKCUJveFVwZGF0ZRIpCgdwbGF5ZXJzGAEgAygLMhguY291cnRzaWRlLnYxLlBsYXllckxvYWQirwIKB0luc2lnaHQSLgoIcG9zaXRpb24YASABKAsyHC5jb3VydHNpZGUudjEuT3V0cHV0UG9zaXRpb24SDwoHZ2FtZV9pZBgCIAEoCRIrCglnYW1lX2luZm8YAyABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIpCgRwbGF5GAQgASgLMhkuY291cnRzaWRlLnYxLlBsYXlJbnNpZ2h0SAASJgoDYm94GAUgASgLMhcuY291cnRzaWRlLnYxLkJveFVwZGF0ZUgAEi8KC3RlYW1fd2luZG93GAYgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABIqCgZyZXN1bHQYByABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdEgAQgYKBGJvZHliBnByb3RvMw", [file_courtside_v1_play]);
+  fileDesc("Chpjb3VydHNpZGUvdjEvaW5zaWdodC5wcm90bxIMY291cnRzaWRlLnYxImwKDUZlYXR1cmVWZWN0b3ISEwoLc2NoZW1hX2hhc2gYASABKAkSDgoGdmFsdWVzGAIgAygCEg8KB2dhbWVfaWQYAyABKAkSEwoLcGxheV9udW1iZXIYBCABKA0SEAoIcmV2aXNpb24YBSABKA0ikgMKClByZWRpY3Rpb24SDwoHZ2FtZV9pZBgBIAEoCRITCgtwbGF5X251bWJlchgCIAEoDRIQCghyZXZpc2lvbhgDIAEoDRIVCg1ob21lX3dpbl9wcm9iGAQgASgBEh4KEWhvbWVfd2luX3Byb2JfbG93GAUgASgBSACIAQESHwoSaG9tZV93aW5fcHJvYl9oaWdoGAYgASgBSAGIAQESGgoNaG9tZV9ydW5fcHJvYhgHIAEoAUgCiAEBEhoKDWF3YXlfcnVuX3Byb2IYCCABKAFIA4gBARISCgptb2RlbF9uYW1lGAkgASgJEhUKDW1vZGVsX3ZlcnNpb24YCiABKAkSEwoLc2NoZW1hX2hhc2gYCyABKAkSGQoRcHJlZGljdGVkX3RpbWVfbXMYDCABKAMSEAoIdHJhY2VfaWQYDSABKAlCFAoSX2hvbWVfd2luX3Byb2JfbG93QhUKE19ob21lX3dpbl9wcm9iX2hpZ2hCEAoOX2hvbWVfcnVuX3Byb2JCEAoOX2F3YXlfcnVuX3Byb2Ii0wsKCUdhbWVTdGF0ZRIPCgdnYW1lX2lkGAEgASgJEhEKCWhvbWVfdGVhbRgCIAEoCRIRCglhd2F5X3RlYW0YAyABKAkSFwoKaG9tZV9zY29yZRgEIAEoDUgAiAEBEhcKCmF3YXlfc2NvcmUYBSABKA1IAYgBARITCgZwZXJpb2QYBiABKA1IAogBARIeChFjbG9ja19yZW1haW5pbmdfcxgHIAEoAUgDiAEBEisKCnBvc3Nlc3Npb24YCCABKA4yEi5jb3VydHNpZGUudjEuU2lkZUgEiAEBEiIKFWhvbWVfcHJlZ2FtZV93aW5fcHJvYhgJIAEoAUgFiAEBEhUKCGhvbWVfZWxvGAogASgBSAaIAQESFQoIYXdheV9lbG8YCyABKAFIB4gBARIcCg9ob21lX3RlYW1fZm91bHMYDCABKA1ICIgBARIcCg9hd2F5X3RlYW1fZm91bHMYDSABKA1ICYgBARIaCg1ob21lX2luX2JvbnVzGA4gASgISAqIAQESGgoNYXdheV9pbl9ib251cxgPIAEoCEgLiAEBEiQKF2hvbWVfdGltZW91dHNfcmVtYWluaW5nGBAgASgNSAyIAQESJAoXYXdheV90aW1lb3V0c19yZW1haW5pbmcYESABKA1IDYgBARIZChFwb3NzZXNzaW9uX3JlYXNvbhgSIAEoCRIYCgtjdXJyZW50X3J1bhgTIAEoEUgOiAEBEhkKDGxlYWRfY2hhbmdlcxgUIAEoDUgPiAEBEhEKCWdhbWVfb3ZlchgVIAEoCBI1Cg9ob21lX2xhc3RfMl9taW4YFiABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNQoPYXdheV9sYXN0XzJfbWluGBcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EjUKD2hvbWVfbGFzdF81X21pbhgYIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI1Cg9hd2F5X2xhc3RfNV9taW4YGSABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNgoQaG9tZV9sYXN0XzEwX21pbhgaIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI2ChBhd2F5X2xhc3RfMTBfbWluGBsgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhcKCnRpbWVzX3RpZWQYHCABKA1IEIgBARIsCgpsYXN0X3BsYXlzGB0gAygLMhguY291cnRzaWRlLnYxLlJlY2VudFBsYXkSJwoaaG9tZV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24YHiABKAFIEYgBARInChphd2F5X3BvaW50c19wZXJfcG9zc2Vzc2lvbhgfIAEoAUgSiAEBEi0KC3Njb3JpbmdfcnVuGCAgASgLMhguY291cnRzaWRlLnYxLlNjb3JpbmdSdW5CDQoLX2hvbWVfc2NvcmVCDQoLX2F3YXlfc2NvcmVCCQoHX3BlcmlvZEIUChJfY2xvY2tfcmVtYWluaW5nX3NCDQoLX3Bvc3Nlc3Npb25CGAoWX2hvbWVfcHJlZ2FtZV93aW5fcHJvYkILCglfaG9tZV9lbG9CCwoJX2F3YXlfZWxvQhIKEF9ob21lX3RlYW1fZm91bHNCEgoQX2F3YXlfdGVhbV9mb3Vsc0IQCg5faG9tZV9pbl9ib251c0IQCg5fYXdheV9pbl9ib251c0IaChhfaG9tZV90aW1lb3V0c19yZW1haW5pbmdCGgoYX2F3YXlfdGltZW91dHNfcmVtYWluaW5nQg4KDF9jdXJyZW50X3J1bkIPCg1fbGVhZF9jaGFuZ2VzQg0KC190aW1lc190aWVkQh0KG19ob21lX3BvaW50c19wZXJfcG9zc2Vzc2lvbkIdChtfYXdheV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24ieQoKUmVjZW50UGxheRITCgtwbGF5X251bWJlchgBIAEoDRIkCgRraW5kGAIgASgOMhYuY291cnRzaWRlLnYxLlBsYXlLaW5kEiAKBHNpZGUYAyABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIOCgZwb2ludHMYBCABKA0ilAEKClNjb3JpbmdSdW4SIAoEc2lkZRgBIAEoDjISLmNvdXJ0c2lkZS52MS5TaWRlEg4KBnBvaW50cxgCIAEoDRIZChFzdGFydF9wbGF5X251bWJlchgDIAEoDRIYChBsYXN0X3BsYXlfbnVtYmVyGAQgASgNEg8KB3N0YXJ0X3MYBSABKAESDgoGbGFzdF9zGAYgASgBIusBCg5UcmFpbGluZ1dpbmRvdxIOCgZwb2ludHMYASABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgCIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYAyABKA0SEwoLdGhyZWVzX21hZGUYBCABKA0SGAoQZnJlZV90aHJvd3NfbWFkZRgFIAEoDRIdChVmcmVlX3Rocm93c19hdHRlbXB0ZWQYBiABKA0SEQoJdHVybm92ZXJzGAcgASgNEhoKEm9mZmVuc2l2ZV9yZWJvdW5kcxgIIAEoDRITCgtwb3NzZXNzaW9ucxgJIAEoASKEBQoKUGxheWVyTG9hZBIPCgdnYW1lX2lkGAEgASgJEhMKC3BsYXlfbnVtYmVyGAIgASgNEhEKCXBsYXllcl9pZBgDIAEoDRITCgtwbGF5ZXJfbmFtZRgEIAEoCRIPCgd0ZWFtX2lkGAUgASgNEiAKBHNpZGUYBiABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIQCghvbl9jb3VydBgHIAEoCBIQCghwbGF5ZWRfcxgIIAEoARIPCgdzdGludF9zGAkgASgBEhMKC3N0aW50X21heF9zGAogASgBEg4KBnJlc3RfcxgLIAEoARIcChRwbGF5ZWRfbGFzdF8xMl9taW5fcxgMIAEoARIOCgZwb2ludHMYDSABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgOIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYDyABKA0SEwoLdGhyZWVzX21hZGUYECABKA0SGAoQdGhyZWVzX2F0dGVtcHRlZBgRIAEoDRIYChBmcmVlX3Rocm93c19tYWRlGBIgASgNEh0KFWZyZWVfdGhyb3dzX2F0dGVtcHRlZBgTIAEoDRIaChJvZmZlbnNpdmVfcmVib3VuZHMYFCABKA0SGgoSZGVmZW5zaXZlX3JlYm91bmRzGBUgASgNEg8KB2Fzc2lzdHMYFiABKA0SDgoGc3RlYWxzGBcgASgNEg4KBmJsb2NrcxgYIAEoDRIRCgl0dXJub3ZlcnMYGSABKA0SFgoOcGVyc29uYWxfZm91bHMYGiABKA0SEgoKcGx1c19taW51cxgbIAEoERINCgV1c2FnZRgcIAEoARIVCg10cnVlX3Nob290aW5nGB0gASgBIusBCgpUZWFtV2luZG93Eg8KB2dhbWVfaWQYASABKAkSDwoHdGVhbV9pZBgCIAEoDRIgCgRzaWRlGAMgASgOMhIuY291cnRzaWRlLnYxLlNpZGUSDwoHc3RhcnRfcxgEIAEoAxINCgVlbmRfcxgFIAEoAxIOCgZzaXplX3MYBiABKA0SLAoGdG90YWxzGAcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhQKDGVmZmVjdGl2ZV9mZxgIIAEoARIMCgRwYWNlGAkgASgBEhcKD2ZyZWVfdGhyb3dfcmF0ZRgKIAEoASLeAQoKR2FtZVJlc3VsdBIPCgdnYW1lX2lkGAEgASgJEhIKCmhvbWVfc2NvcmUYAiABKA0SEgoKYXdheV9zY29yZRgDIAEoDRIPCgdwZXJpb2RzGAQgASgNEg0KBXBsYXlzGAUgASgNEhcKD2hvbWVfZWxvX2JlZm9yZRgGIAEoARIXCg9hd2F5X2Vsb19iZWZvcmUYByABKAESFgoOaG9tZV9lbG9fYWZ0ZXIYCCABKAESFgoOYXdheV9lbG9fYWZ0ZXIYCSABKAESFQoNaG9tZV93aW5fcHJvYhgKIAEoASJ1Cg5PdXRwdXRQb3NpdGlvbhILCgNqb2IYASABKAkSDQoFc3RhZ2UYAiABKAkSEQoJa2V5X2dyb3VwGAMgASgNEhYKDmlucHV0X3NlcXVlbmNlGAQgASgEEg0KBWluZGV4GAUgASgNEg0KBWVwb2NoGAYgASgEIooBCgtQbGF5SW5zaWdodBIlCgRwbGF5GAEgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudBImCgVzdGF0ZRgCIAEoCzIXLmNvdXJ0c2lkZS52MS5HYW1lU3RhdGUSLAoKcHJlZGljdGlvbhgDIAEoCzIYLmNvdXJ0c2lkZS52MS5QcmVkaWN0aW9uIjYKCUJveFVwZGF0ZRIpCgdwbGF5ZXJzGAEgAygLMhguY291cnRzaWRlLnYxLlBsYXllckxvYWQirwIKB0luc2lnaHQSLgoIcG9zaXRpb24YASABKAsyHC5jb3VydHNpZGUudjEuT3V0cHV0UG9zaXRpb24SDwoHZ2FtZV9pZBgCIAEoCRIrCglnYW1lX2luZm8YAyABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIpCgRwbGF5GAQgASgLMhkuY291cnRzaWRlLnYxLlBsYXlJbnNpZ2h0SAASJgoDYm94GAUgASgLMhcuY291cnRzaWRlLnYxLkJveFVwZGF0ZUgAEi8KC3RlYW1fd2luZG93GAYgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABIqCgZyZXN1bHQYByABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdEgAQgYKBGJvZHliBnByb3RvMw", [file_courtside_v1_play]);
 
 /**
  * Ordered model inputs as of one play.
@@ -425,12 +426,12 @@ export type ScoringRun = Message<"courtside.v1.ScoringRun"> & {
   /**
    * Game time of both, seconds since tip-off.
    *
-   * @generated from field: float start_s = 5;
+   * @generated from field: double start_s = 5;
    */
   startS: number;
 
   /**
-   * @generated from field: float last_s = 6;
+   * @generated from field: double last_s = 6;
    */
   lastS: number;
 };
@@ -491,7 +492,7 @@ export type TrailingWindow = Message<"courtside.v1.TrailingWindow"> & {
   /**
    * Possessions by the usual estimate: FGA + 0.44 FTA + TOV - OREB.
    *
-   * @generated from field: float possessions = 9;
+   * @generated from field: double possessions = 9;
    */
   possessions: number;
 };
@@ -545,35 +546,35 @@ export type PlayerLoad = Message<"courtside.v1.PlayerLoad"> & {
   onCourt: boolean;
 
   /**
-   * @generated from field: float played_s = 8;
+   * @generated from field: double played_s = 8;
    */
   playedS: number;
 
   /**
    * Length of the stint under way, 0 when on the bench.
    *
-   * @generated from field: float stint_s = 9;
+   * @generated from field: double stint_s = 9;
    */
   stintS: number;
 
   /**
    * Longest stint so far.
    *
-   * @generated from field: float stint_max_s = 10;
+   * @generated from field: double stint_max_s = 10;
    */
   stintMaxS: number;
 
   /**
    * Time since leaving the court, 0 when on it.
    *
-   * @generated from field: float rest_s = 11;
+   * @generated from field: double rest_s = 11;
    */
   restS: number;
 
   /**
    * Time on court in the last 12 game minutes.
    *
-   * @generated from field: float played_last_12_min_s = 12;
+   * @generated from field: double played_last_12_min_s = 12;
    */
   playedLast12MinS: number;
 
@@ -655,14 +656,14 @@ export type PlayerLoad = Message<"courtside.v1.PlayerLoad"> & {
   /**
    * Share of the team's shots, trips to the line and turnovers used while on court, 0..1; 0 before any.
    *
-   * @generated from field: float usage = 28;
+   * @generated from field: double usage = 28;
    */
   usage: number;
 
   /**
    * Points per two shooting chances, 0..1.5; 0 before any attempt.
    *
-   * @generated from field: float true_shooting = 29;
+   * @generated from field: double true_shooting = 29;
    */
   trueShooting: number;
 };
@@ -720,19 +721,19 @@ export type TeamWindow = Message<"courtside.v1.TeamWindow"> & {
   /**
    * Effective field-goal percentage, 0..1.5; 0 without attempts.
    *
-   * @generated from field: float effective_fg = 8;
+   * @generated from field: double effective_fg = 8;
    */
   effectiveFg: number;
 
   /**
    * Possessions per 48 minutes.
    *
-   * @generated from field: float pace = 9;
+   * @generated from field: double pace = 9;
    */
   pace: number;
 
   /**
-   * @generated from field: float free_throw_rate = 10;
+   * @generated from field: double free_throw_rate = 10;
    */
   freeThrowRate: number;
 };
@@ -776,22 +777,22 @@ export type GameResult = Message<"courtside.v1.GameResult"> & {
   plays: number;
 
   /**
-   * @generated from field: float home_elo_before = 6;
+   * @generated from field: double home_elo_before = 6;
    */
   homeEloBefore: number;
 
   /**
-   * @generated from field: float away_elo_before = 7;
+   * @generated from field: double away_elo_before = 7;
    */
   awayEloBefore: number;
 
   /**
-   * @generated from field: float home_elo_after = 8;
+   * @generated from field: double home_elo_after = 8;
    */
   homeEloAfter: number;
 
   /**
-   * @generated from field: float away_elo_after = 9;
+   * @generated from field: double away_elo_after = 9;
    */
   awayEloAfter: number;
 
