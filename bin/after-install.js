@@ -1,0 +1,4 @@
+// Runs after `npm ci` and `npm install`.
+import { finishInstall } from "./bootstrap.js";
+
+finishInstall();

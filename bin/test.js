@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+// `npm test`: makes sure that the tests can run, then runs them.
+import { ensureDependencies, runScript } from "./bootstrap.js";
+
+ensureDependencies();
+runScript("scripts/test.ts", process.argv.slice(2));
