@@ -28,12 +28,15 @@ import {
 const QUARTER_S = 720;
 const OVERTIME_S = 300;
 const REGULATION_PERIODS = 4;
+const GAME_S = REGULATION_PERIODS * QUARTER_S;
+/** Less game time than this makes no pace: one possession would be worth hundreds. */
+const MIN_PACE_S = 60;
 
 /** Game time since tip-off in seconds; `period` from 1. */
 export function elapsedS(period: number, clockS: number): number {
   if (period <= REGULATION_PERIODS)
     return Math.max(0, (period - 1) * QUARTER_S + QUARTER_S - clockS);
-  const before = REGULATION_PERIODS * QUARTER_S + (period - REGULATION_PERIODS - 1) * OVERTIME_S;
+  const before = GAME_S + (period - REGULATION_PERIODS - 1) * OVERTIME_S;
   return before + OVERTIME_S - clockS;
 }
 
@@ -184,7 +187,7 @@ function windowRow(side: WireSide, sizeS: number, endS: number, totals: Trailing
     offensiveRebounds: totals.offensiveRebounds,
     possessions: round(totals.possessions, 1),
     effectiveFg: attempted === 0 ? null : round((made + 0.5 * threesMade) / attempted, 3),
-    pace: playedS > 0 ? round((totals.possessions * 2880) / playedS, 1) : 0,
+    pace: playedS < MIN_PACE_S ? null : round((totals.possessions * GAME_S) / playedS, 1),
   };
 }
 

@@ -128,8 +128,8 @@ export interface WindowRow {
   readonly possessions: number;
   /** 0..1.5, null without attempts. */
   readonly effectiveFg: number | null;
-  /** Possessions per 48 minutes. */
-  readonly pace: number;
+  /** Possessions per 48 minutes; null in the first minute. */
+  readonly pace: number | null;
 }
 
 export interface ResultLine {

@@ -221,7 +221,7 @@ function windowRow(row, tricode) {
     String(row.threesMade),
     `${row.freeThrows[0]}–${row.freeThrows[1]}`,
     String(row.turnovers),
-    row.pace === 0 ? "–" : String(Math.round(row.pace)),
+    row.pace === null ? "–" : String(Math.round(row.pace)),
   ];
   return el(
     "tr",
