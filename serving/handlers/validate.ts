@@ -116,6 +116,9 @@ function checkOptional(state: GameState, check: Check): void {
   range("away_timeouts_remaining", state.awayTimeoutsRemaining, 0, 10);
   range("current_run", state.currentRun, -MAX_SCORE, MAX_SCORE);
   range("lead_changes", state.leadChanges, 0, 1000);
+  range("times_tied", state.timesTied, 0, 1000);
+  range("home_points_per_possession", state.homePointsPerPossession, 0, 5);
+  range("away_points_per_possession", state.awayPointsPerPossession, 0, 5);
 }
 
 function windowsOf(state: GameState): readonly [string, TrailingWindow | undefined][] {
