@@ -1,0 +1,214 @@
+import { create } from "@bufbuild/protobuf";
+import { eloWinProb, homeAdvantageElo } from "../../operators/features/elo.ts";
+import {
+  type DeadLetter,
+  type Feed,
+  FoulKind,
+  type GameInfo,
+  GameInfoSchema,
+  League,
+  type PlayEvent,
+  PlayKind,
+  type RosterPlayer,
+  RosterPlayerSchema,
+  Side,
+  type Team,
+  TeamSchema,
+} from "../../proto/gen/courtside/v1/play_pb.ts";
+import { type SourceGame } from "../source.ts";
+import { type Draft, deadLetter, type GameRows } from "./draft.ts";
+import { isRestartGame, seasonOf, seasonTypeOf } from "./game-id.ts";
+import { type Reference, spreadOf } from "./reference.ts";
+import { type Teams } from "./sides.ts";
+import { type TeamName } from "./teams.ts";
+import { defaultTipoffMs, guessedDate } from "./wall-clock.ts";
+
+/** More points than this between two rows is no score but a typing error. */
+const SCORE_JUMP_MAX = 25;
+
+const LAST_QUARTER = 4;
+
+/** What a reader knows of where a game comes from. */
+export interface GameOrigin {
+  readonly file: string;
+  readonly feed: Feed;
+  readonly reference: Reference;
+}
+
+/** What a feed says of a game beside its plays. */
+export interface FeedInfo {
+  readonly date?: string;
+  readonly tipoffMs?: number;
+  readonly venue?: string;
+  readonly neutralSite?: boolean;
+  readonly roster?: readonly RosterPlayer[];
+  /** False when the feed says that the game goes on; undefined when it does not say. */
+  readonly final?: boolean;
+}
+
+/** Splits off the rows that cannot become plays, and numbers the others. */
+export function acceptPlays(drafts: readonly Draft[], gameId: string): Draft[] {
+  const good = runningScore(drafts);
+  good.forEach(({ play }, index) => {
+    play.gameId = gameId;
+    play.playNumber = index + 1;
+  });
+  return good;
+}
+
+/** Sets the score after each play: the running maximum per side, so that late corrections never lower it. */
+function runningScore(drafts: readonly Draft[]): Draft[] {
+  let home = 0;
+  let away = 0;
+  const good: Draft[] = [];
+  for (const draft of drafts) {
+    if (draft.problem !== undefined) continue;
+    const { homeScore = home, awayScore = away } = draft;
+    if (homeScore > home + SCORE_JUMP_MAX || awayScore > away + SCORE_JUMP_MAX) {
+      const score = `${homeScore}-${awayScore} (home-away) after ${home}-${away}`;
+      const message = `the score is ${score}, more than ${SCORE_JUMP_MAX} points further on`;
+      draft.problem = { reason: "BAD_SCORE", message };
+      continue;
+    }
+    home = Math.max(home, homeScore);
+    away = Math.max(away, awayScore);
+    draft.play.homeScore = home;
+    draft.play.awayScore = away;
+    good.push(draft);
+  }
+  return good;
+}
+
+/** The date of the game as far as it is known, and whether it is only guessed. */
+export function gameDay(
+  gameId: string,
+  reference: Reference,
+  feedDate?: string,
+): { date: string; guessed: boolean } {
+  const date = feedDate ?? reference.games.get(gameId)?.date;
+  if (date !== undefined) return { date, guessed: false };
+  return { date: guessedDate(seasonOf(gameId), gameId), guessed: true };
+}
+
+/** Puts the finished parts of a game together. */
+export function finishGame(
+  origin: GameOrigin,
+  game: GameRows<unknown>,
+  drafts: readonly Draft[],
+  accepted: readonly Draft[],
+  teams: Teams,
+  feedInfo: FeedInfo = {},
+): SourceGame {
+  const plays = accepted.map((draft) => draft.play);
+  const last = plays.at(-1);
+  if (last !== undefined && !game.broken) last.gameOver = feedInfo.final ?? isFinished(last);
+  const deadLetters: DeadLetter[] = [...game.strays];
+  for (const { problem, place } of drafts) {
+    if (problem !== undefined) deadLetters.push(deadLetter(problem, origin, place, game.gameId));
+  }
+  deadLetters.sort((a, b) => Number(a.line - b.line));
+  const info = gameInfo(origin, game.gameId, plays, teams, feedInfo);
+  return { info, plays, deadLetters, rows: plays.length + deadLetters.length };
+}
+
+/** A game ends after the fourth period or an overtime, with a winner; a file that stops elsewhere is cut. */
+function isFinished(last: PlayEvent): boolean {
+  return last.period >= LAST_QUARTER && last.homeScore !== last.awayScore;
+}
+
+function gameInfo(
+  origin: GameOrigin,
+  gameId: string,
+  plays: readonly PlayEvent[],
+  teams: Teams,
+  feedInfo: FeedInfo,
+): GameInfo {
+  const { reference, feed } = origin;
+  const official = reference.games.get(gameId);
+  const day = gameDay(gameId, reference, feedInfo.date);
+  const season = seasonOf(gameId);
+  // A table that names the wrong home side does so on neutral floors.
+  const turned = official !== undefined && official.homeId !== teams.home.teamId;
+  const info = create(GameInfoSchema, {
+    gameId,
+    league: League.NBA,
+    season,
+    seasonType: seasonTypeOf(gameId),
+    gameDate: day.guessed ? "" : day.date,
+    tipoffTimeMs: BigInt(feedInfo.tipoffMs ?? defaultTipoffMs(day.date)),
+    home: teamMessage(teams.home),
+    away: teamMessage(teams.away),
+    venue: feedInfo.venue ?? "",
+    neutralSite:
+      feedInfo.neutralSite === true ||
+      official?.neutralSite === true ||
+      isRestartGame(season, day.guessed ? "" : day.date) ||
+      turned,
+    roster: [...(feedInfo.roster ?? rosterOf(plays))],
+    feed,
+  });
+  addForms(info, reference);
+  return info;
+}
+
+/** What earlier results say: ratings, rest, and the chance that follows from them; and the closing spread. */
+function addForms(info: GameInfo, reference: Reference): void {
+  const forms = reference.forms.get(info.gameId);
+  const home = forms?.get(info.home?.teamId ?? 0);
+  const away = forms?.get(info.away?.teamId ?? 0);
+  if (home !== undefined && away !== undefined) {
+    const advantage = homeAdvantageElo(info.season, info.neutralSite);
+    info.homeElo = home.elo;
+    info.awayElo = away.elo;
+    info.homePregameWinProb = eloWinProb(home.elo, away.elo, advantage);
+    if (home.restDays !== undefined) info.homeRestDays = home.restDays;
+    if (away.restDays !== undefined) info.awayRestDays = away.restDays;
+  }
+  const { gameDate, home: homeTeam, away: awayTeam } = info;
+  const spread = spreadOf(reference, gameDate, homeTeam?.tricode ?? "", awayTeam?.tricode ?? "");
+  if (spread !== undefined) info.closingSpreadHome = spread;
+}
+
+function teamMessage(team: TeamName): Team {
+  return create(TeamSchema, { teamId: team.teamId, tricode: team.tricode, name: team.name });
+}
+
+/** Everybody who takes part by the rows; people with nothing but technical fouls may be coaches. */
+function rosterOf(plays: readonly PlayEvent[]): RosterPlayer[] {
+  const roster = new Map<number, RosterPlayer>();
+  for (const play of plays) {
+    if (play.actorId === 0 || play.teamId === 0) continue;
+    const known = roster.get(play.actorId);
+    if (known !== undefined || isBenchPlay(play)) continue;
+    const { actorId: playerId, actorName: name, teamId } = play;
+    roster.set(playerId, create(RosterPlayerSchema, { playerId, name, teamId }));
+  }
+  for (const side of [Side.HOME, Side.AWAY]) {
+    const first = plays.find((play) => play.period === 1 && onCourt(play, side).length > 0);
+    for (const id of first === undefined ? [] : startersBefore(first, side)) {
+      const player = roster.get(id);
+      if (player !== undefined) player.starter = true;
+    }
+  }
+  return [...roster.values()];
+}
+
+function isBenchPlay(play: PlayEvent): boolean {
+  return (
+    play.kind === PlayKind.EJECTION ||
+    (play.kind === PlayKind.FOUL &&
+      (play.foulKind === FoulKind.TECHNICAL || play.foulKind === FoulKind.NON_PERSONAL))
+  );
+}
+
+function onCourt(play: PlayEvent, side: Side): readonly number[] {
+  return side === Side.HOME ? play.homeOnCourtIds : play.awayOnCourtIds;
+}
+
+/** The five before the first play that names one: a substitution there is taken back. */
+function startersBefore(first: PlayEvent, side: Side): readonly number[] {
+  const five = onCourt(first, side);
+  const { kind, playerInId, playerOutId } = first;
+  if (kind !== PlayKind.SUBSTITUTION || first.side !== side || playerInId === 0) return five;
+  return five.map((id) => (id === playerInId ? playerOutId : id));
+}

@@ -1,0 +1,297 @@
+import {
+  Feed,
+  FoulKind,
+  type PlayEvent,
+  PlayKind,
+  Side,
+} from "../../proto/gen/courtside/v1/play_pb.ts";
+import { type SourceGame } from "../source.ts";
+import { type CsvRow } from "./csv.ts";
+import { type Draft, type GameRows, newPlay } from "./draft.ts";
+import { acceptPlays, finishGame, gameDay, type GameOrigin } from "./finish.ts";
+import { foulKindOf } from "./fouls.ts";
+import { setLineUps } from "./on-court.ts";
+import { setReboundKinds } from "./rebounds.ts";
+import { clockDs, ID_MAX, minuteClockDs, PERIOD_MAX, RowCells, SCORE_MAX } from "./row-cells.ts";
+import { setSides, SideVotes, type Teams } from "./sides.ts";
+import {
+  clockMinutes,
+  defaultTipoffMs,
+  easternTimes,
+  estimateTimes,
+  setRecordedTimes,
+} from "./wall-clock.ts";
+
+/** Columns without which a file is not of this format. */
+export const STATS_V2_COLUMNS = [
+  "GAME_ID",
+  "EVENTNUM",
+  "EVENTMSGTYPE",
+  "EVENTMSGACTIONTYPE",
+  "PERIOD",
+  "WCTIMESTRING",
+  "PCTIMESTRING",
+  "HOMEDESCRIPTION",
+  "NEUTRALDESCRIPTION",
+  "VISITORDESCRIPTION",
+  "SCORE",
+  "PERSON1TYPE",
+  "PLAYER1_ID",
+  "PLAYER1_TEAM_ID",
+  "PLAYER2_ID",
+  "PLAYER3_ID",
+] as const;
+
+/** Clocks of this feed have whole minutes; plays of the same one are spread over it. */
+const CLOCK_STEP_MS = 60_000;
+
+/**
+ * Reader of stats.nba.com playbyplayv2 rows.
+ *
+ * | PlayEvent | from |
+ * | --- | --- |
+ * | kind | `EVENTMSGTYPE` 1-13, 18 |
+ * | team, side | `PLAYER1_TEAM_ID`, on team events `PLAYER1_ID`; home and away by `PERSONxTYPE` |
+ * | actor | `PLAYER1_ID` when a player (person type 4, 5); on a jump ball player 3, who gets the ball |
+ * | assister, stealer, fouled, player in | `PLAYER2_ID`; blocker `PLAYER3_ID` |
+ * | score | `SCORE` = visitor - home, carried on as running maximum |
+ * | shot | 3 points when the description has `3PT`; distance from `27'`; no place |
+ * | free throw | made unless the description has MISS; `1 of 2` from the description |
+ * | foul kind | `EVENTMSGACTIONTYPE` |
+ * | event time | `WCTIMESTRING` (Eastern, whole minutes) with the game date; estimated when no table dates it |
+ * | on court | derived per period, see `setLineUps` |
+ */
+export class StatsV2Reader {
+  readonly feed = Feed.STATS_V2;
+  readonly #cells: RowCells;
+
+  constructor(header: readonly string[]) {
+    this.#cells = new RowCells(header);
+  }
+
+  readGame(game: GameRows<CsvRow>, origin: GameOrigin): SourceGame {
+    const votes = new SideVotes();
+    const drafts = game.rows.map((row) => this.#draft(row, game.gameId, votes));
+    const teams = votes.teams(origin.reference.games.get(game.gameId));
+    for (const { play } of drafts) setTeamOfEvent(play, teams);
+    setSides(drafts, teams);
+    const accepted = acceptPlays(drafts, game.gameId);
+    const plays = accepted.map((draft) => draft.play);
+    setReboundKinds(plays);
+    setLineUps(plays, { changesAtBreaks: false });
+    const { date, guessed } = gameDay(game.gameId, origin.reference);
+    const times = easternTimes(
+      date,
+      accepted.map((draft) => draft.clockMinutes),
+    );
+    const tipoffMs = times.find((time) => time !== undefined);
+    if (guessed || tipoffMs === undefined) {
+      estimateTimes(plays, tipoffMs ?? defaultTipoffMs(date), times);
+    } else setRecordedTimes(plays, times, CLOCK_STEP_MS);
+    return finishGame(origin, game, drafts, accepted, teams, {
+      tipoffMs: tipoffMs ?? defaultTipoffMs(date),
+    });
+  }
+
+  #draft(row: CsvRow, gameId: string, votes: SideVotes): Draft {
+    const cells = this.#cells.set(row);
+    const play = newPlay(gameId, this.feed);
+    const draft: Draft = { place: row, play, problem: undefined };
+    if (cells.problem === undefined) {
+      play.period = cells.requiredInt("PERIOD", 1, PERIOD_MAX);
+      play.clockRemainingDs = clockDs(
+        cells,
+        cells.text("PCTIMESTRING"),
+        play.period,
+        minuteClockDs,
+      );
+      play.description = descriptionOf(cells);
+      draft.clockMinutes = clockMinutes(cells.text("WCTIMESTRING"));
+      readScore(cells, draft);
+      readPeople(cells, play);
+      readKind(cells, play);
+      if (cells.problem === undefined) vote(cells, votes);
+    }
+    draft.problem = cells.problem;
+    return draft;
+  }
+}
+
+/** Kinds by EVENTMSGTYPE. */
+const KINDS: readonly (PlayKind | undefined)[] = [
+  PlayKind.OTHER,
+  PlayKind.SHOT,
+  PlayKind.SHOT,
+  PlayKind.FREE_THROW,
+  PlayKind.REBOUND,
+  PlayKind.TURNOVER,
+  PlayKind.FOUL,
+  PlayKind.VIOLATION,
+  PlayKind.SUBSTITUTION,
+  PlayKind.TIMEOUT,
+  PlayKind.JUMP_BALL,
+  PlayKind.EJECTION,
+  PlayKind.PERIOD_START,
+  PlayKind.PERIOD_END,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  PlayKind.REVIEW,
+];
+
+/** Fouls by EVENTMSGACTIONTYPE, in words. */
+const FOULS: Readonly<Record<number, string>> = {
+  1: "personal",
+  2: "shooting",
+  3: "loose ball",
+  4: "offensive",
+  5: "inbound",
+  6: "away from play",
+  8: "punching",
+  9: "clear path",
+  10: "double personal",
+  11: "technical",
+  12: "non-unsportsmanlike technical",
+  13: "hanging technical",
+  14: "flagrant type 1",
+  15: "flagrant type 2",
+  16: "double technical",
+  17: "defensive 3 second",
+  18: "delay technical",
+  19: "taunting technical",
+  25: "excess timeout technical",
+  26: "offensive charge",
+  27: "personal block",
+  28: "personal take",
+  29: "shooting block",
+  30: "too many players technical",
+  31: "transition take",
+  33: "flopping",
+};
+
+const FREE_THROW_OF = /(\d) of (\d)/;
+
+/** What a person is, by PERSONxTYPE. */
+const PERSON_HOME_PLAYER = 4;
+const PERSON_AWAY_PLAYER = 5;
+const PERSON_HOME_BENCH = 6;
+const PERSON_AWAY_BENCH = 7;
+const PERSON_TYPE_MAX = 20;
+const CODE_MAX = 1000;
+
+function descriptionOf(cells: RowCells): string {
+  const home = cells.text("HOMEDESCRIPTION");
+  const away = cells.text("VISITORDESCRIPTION");
+  return [home, cells.text("NEUTRALDESCRIPTION"), away].filter((text) => text !== "").join(" | ");
+}
+
+function readScore(cells: RowCells, draft: Draft): void {
+  const score = cells.text("SCORE");
+  if (score === "") return;
+  const match = /^(\d{1,3}) - (\d{1,3})$/.exec(score);
+  const [away, home] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || away > SCORE_MAX || home > SCORE_MAX) {
+    cells.reject(
+      "BAD_NUMBER",
+      `SCORE is "${score}", expected "visitor - home", for example "12 - 9"`,
+    );
+    return;
+  }
+  draft.homeScore = home;
+  draft.awayScore = away;
+}
+
+function readPeople(cells: RowCells, play: PlayEvent): void {
+  const type = cells.int("PERSON1TYPE", PERSON_TYPE_MAX);
+  const person = cells.int("PLAYER1_ID", ID_MAX);
+  play.teamId = cells.int("PLAYER1_TEAM_ID", ID_MAX);
+  if (type === PERSON_HOME_PLAYER || type === PERSON_AWAY_PLAYER) {
+    play.actorId = person;
+    play.actorName = cells.text("PLAYER1_NAME");
+    return;
+  }
+  // Team events have the team in the player's place, some rows an official; `setTeamOfEvent` sorts it out.
+  if (play.teamId === 0) play.teamId = person;
+  if (type === PERSON_HOME_BENCH) play.side = Side.HOME;
+  else if (type === PERSON_AWAY_BENCH) play.side = Side.AWAY;
+}
+
+/** Team of an event that no player acts in: the bench of a side, or an id that is a team of this game. */
+function setTeamOfEvent(play: PlayEvent, teams: Teams): void {
+  if (play.actorId !== 0 || play.kind === PlayKind.JUMP_BALL) return;
+  const { home, away } = teams;
+  if (play.side === Side.HOME) play.teamId = home.teamId;
+  else if (play.side === Side.AWAY) play.teamId = away.teamId;
+  else if (play.teamId !== home.teamId && play.teamId !== away.teamId) play.teamId = 0;
+}
+
+function readKind(cells: RowCells, play: PlayEvent): void {
+  const type = cells.requiredInt("EVENTMSGTYPE", 0, CODE_MAX);
+  const code = cells.int("EVENTMSGACTIONTYPE", CODE_MAX);
+  const kind = KINDS[type];
+  if (kind === undefined) {
+    cells.reject("UNKNOWN_KIND", `EVENTMSGTYPE ${type} is not known in this format`);
+    return;
+  }
+  play.kind = kind;
+  play.subtype = String(code);
+  const second = cells.int("PLAYER2_ID", ID_MAX);
+  switch (kind) {
+    case PlayKind.SHOT:
+      play.shotMade = type === 1;
+      play.shotValue = play.description.includes("3PT") ? 3 : 2;
+      if (play.shotMade) play.assisterId = second;
+      else play.blockerId = cells.int("PLAYER3_ID", ID_MAX);
+      setDistance(play);
+      return;
+    case PlayKind.FREE_THROW: {
+      play.shotValue = 1;
+      play.shotMade = !play.description.includes("MISS");
+      const match = FREE_THROW_OF.exec(play.description);
+      play.freeThrowNumber = Number(match?.[1] ?? 1);
+      play.freeThrowCount = Number(match?.[2] ?? 1);
+      return;
+    }
+    case PlayKind.TURNOVER:
+      play.stealerId = second;
+      return;
+    case PlayKind.FOUL:
+      play.subtype = FOULS[code] ?? String(code);
+      play.foulKind = foulKindOf(play.subtype);
+      if (play.foulKind !== FoulKind.DOUBLE && play.subtype !== "double technical") {
+        play.fouledId = second;
+      }
+      return;
+    case PlayKind.SUBSTITUTION:
+      play.playerOutId = play.actorId;
+      play.playerInId = second;
+      return;
+    case PlayKind.JUMP_BALL:
+      play.actorId = cells.int("PLAYER3_ID", ID_MAX);
+      play.actorName = cells.text("PLAYER3_NAME");
+      play.teamId = cells.int("PLAYER3_TEAM_ID", ID_MAX);
+      // A ball that goes to a team has the team in the player's place.
+      if (play.teamId === 0) play.actorId = 0;
+      return;
+    default:
+  }
+}
+
+function setDistance(play: PlayEvent): void {
+  const match = /(\d{1,2})' /.exec(play.description);
+  if (match !== null) play.shotDistanceFt = Number(match[1]);
+}
+
+function vote(cells: RowCells, votes: SideVotes): void {
+  for (const place of ["1", "2", "3"]) {
+    const type = cells.int(`PERSON${place}TYPE`, PERSON_TYPE_MAX);
+    const team = cells.int(`PLAYER${place}_TEAM_ID`, ID_MAX);
+    if (type === PERSON_HOME_PLAYER) votes.add(team, Side.HOME);
+    else if (type === PERSON_AWAY_PLAYER) votes.add(team, Side.AWAY);
+    else continue;
+    const city = cells.text(`PLAYER${place}_TEAM_CITY`);
+    const nickname = cells.text(`PLAYER${place}_TEAM_NICKNAME`);
+    votes.name(team, cells.text(`PLAYER${place}_TEAM_ABBREVIATION`), `${city} ${nickname}`.trim());
+  }
+}
