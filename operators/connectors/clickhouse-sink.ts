@@ -136,7 +136,7 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
         await this.#insert(block);
         return;
       } catch (error) {
-        if (performance.now() > giveUpMs || isRefusal(error))
+        if (performance.now() > giveUpMs || !mayPass(error))
           throw new SinkUnavailableError(
             `ClickHouse did not take ${String(block.rows)} rows for ${block.table}: ${errorText(error)}`,
             { cause: error },
@@ -148,10 +148,10 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
   }
 
   async #insert({ table, token, bytes }: SealedRows): Promise<void> {
-    await this.#options.client.insert({
-      table,
+    // Not `insert`: it encodes rows itself, and these were encoded at the barrier.
+    const { stream } = await this.#options.client.exec({
+      query: `INSERT INTO ${table} FORMAT JSONEachRow`,
       values: Readable.from([bytes], { objectMode: false }),
-      format: "JSONEachRow",
       clickhouse_settings: {
         insert_deduplicate: 1,
         insert_deduplication_token: token,
@@ -159,6 +159,7 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
         date_time_input_format: "best_effort",
       },
     });
+    for await (const _ of stream) void _;
   }
 
   async #checkWindow(table: string): Promise<void> {
@@ -184,9 +185,21 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
   }
 }
 
-/** The server has answered, and will answer the same again: the rows do not fit the table. */
-function isRefusal(error: unknown): boolean {
+/** Answers of the server that the same rows would get again: they do not fit the table. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  "16", // no such column
+  "27", // cannot parse input
+  "53", // type mismatch
+  "60", // unknown table
+  "62", // syntax error
+  "117", // incorrect data
+  "497", // access denied
+]);
+
+/** A server that is away or out of something for a while is asked again; a bug or a misfit is not. */
+function mayPass(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
-  // 16 no such column, 27 cannot parse input, 60 unknown table, 53 type mismatch, 117 incorrect data.
-  return ["16", "27", "60", "53", "117"].includes(String(code));
+  const timedOut =
+    error instanceof Error && /time-?out|socket hang up|aborted/i.test(error.message);
+  return timedOut || (typeof code === "string" && !REFUSALS.has(code));
 }

@@ -60,6 +60,6 @@ test("a summer pulls ratings a quarter of the way to 1505", () => {
 
 test("the spread turns into a probability that is even at pick'em and symmetric", () => {
   expect(spreadWinProb(0)).toBeCloseTo(0.5, 7);
-  expect(spreadWinProb(12.5)).toBeCloseTo(0.8413447, 6);
+  expect(spreadWinProb(13)).toBeCloseTo(0.8413447, 6);
   expect(spreadWinProb(-6) + spreadWinProb(6)).toBeCloseTo(1, 7);
 });

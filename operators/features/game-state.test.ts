@@ -200,7 +200,7 @@ test("the pre-game probability is the given one, else the spread's, else that of
   const elo = { homeElo: 1600, awayElo: 1500 };
   expect(probOf(elo)).toBe(eloWinProb(1600, 1500, 80));
   expect(probOf({ ...elo, neutralSite: true })).toBe(eloWinProb(1600, 1500, 0));
-  expect(probOf({ ...elo, closingSpreadHome: 12.5 })).toBeCloseTo(0.8413, 4);
+  expect(probOf({ ...elo, closingSpreadHome: 13 })).toBeCloseTo(0.8413, 4);
   expect(probOf({ ...elo, closingSpreadHome: 9, homePregameWinProb: 0.25 })).toBe(0.25);
 });
 

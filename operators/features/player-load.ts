@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
-import { type PlayerLoad, PlayerLoadSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import type { PlayerLoad } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import {
   FoulKind,
   type GameInfo,
@@ -79,37 +79,38 @@ export function playerLoadOf(fold: PlayersFold, playerId: number, play: PlayEven
   assert(player !== undefined, `player ${playerId} has no line in game ${fold.gameId}`);
   const nowDs = fold.gameTimeDs;
   const stintDs = player.onCourt ? nowDs - player.sinceDs : 0;
-  const load = create(PlayerLoadSchema);
-  load.gameId = fold.gameId;
-  load.playNumber = play.playNumber;
-  load.playerId = playerId;
-  load.playerName = player.name;
-  load.teamId = player.side === Side.HOME ? fold.homeTeamId : fold.awayTeamId;
-  load.side = player.side;
-  load.onCourt = player.onCourt;
-  load.playedS = (player.playedDs + stintDs) / 10;
-  load.stintS = stintDs / 10;
-  load.stintMaxS = Math.max(player.stintMaxDs, stintDs) / 10;
-  load.restS = player.onCourt || !player.hasPlayed ? 0 : (nowDs - player.sinceDs) / 10;
-  load.playedLast12MinS = playedInWindowDs(player, nowDs) / 10;
-  load.points = player.points;
-  load.fieldGoalsMade = player.fieldGoalsMade;
-  load.fieldGoalsAttempted = player.fieldGoalsAttempted;
-  load.threesMade = player.threesMade;
-  load.threesAttempted = player.threesAttempted;
-  load.freeThrowsMade = player.freeThrowsMade;
-  load.freeThrowsAttempted = player.freeThrowsAttempted;
-  load.offensiveRebounds = player.offensiveRebounds;
-  load.defensiveRebounds = player.defensiveRebounds;
-  load.assists = player.assists;
-  load.steals = player.steals;
-  load.blocks = player.blocks;
-  load.turnovers = player.turnovers;
-  load.personalFouls = player.personalFouls;
-  load.plusMinus = plusMinusOf(fold, player);
-  load.usage = usageOf(fold, player);
-  load.trueShooting = trueShootingOf(player);
-  return load;
+  return {
+    $typeName: "courtside.v1.PlayerLoad",
+    gameId: fold.gameId,
+    playNumber: play.playNumber,
+    playerId,
+    playerName: player.name,
+    teamId: player.side === Side.HOME ? fold.homeTeamId : fold.awayTeamId,
+    side: player.side,
+    onCourt: player.onCourt,
+    playedS: (player.playedDs + stintDs) / 10,
+    stintS: stintDs / 10,
+    stintMaxS: Math.max(player.stintMaxDs, stintDs) / 10,
+    restS: player.onCourt || !player.hasPlayed ? 0 : (nowDs - player.sinceDs) / 10,
+    playedLast12MinS: playedInWindowDs(player, nowDs) / 10,
+    points: player.points,
+    fieldGoalsMade: player.fieldGoalsMade,
+    fieldGoalsAttempted: player.fieldGoalsAttempted,
+    threesMade: player.threesMade,
+    threesAttempted: player.threesAttempted,
+    freeThrowsMade: player.freeThrowsMade,
+    freeThrowsAttempted: player.freeThrowsAttempted,
+    offensiveRebounds: player.offensiveRebounds,
+    defensiveRebounds: player.defensiveRebounds,
+    assists: player.assists,
+    steals: player.steals,
+    blocks: player.blocks,
+    turnovers: player.turnovers,
+    personalFouls: player.personalFouls,
+    plusMinus: plusMinusOf(fold, player),
+    usage: usageOf(fold, player),
+    trueShooting: trueShootingOf(player),
+  };
 }
 
 function rememberFoul(fold: PlayersFold): void {

@@ -3,7 +3,6 @@ import {
   type TeamWindow,
   TeamWindowSchema,
   type TrailingWindow,
-  TrailingWindowSchema,
 } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import {
   type PlayEvent,
@@ -114,17 +113,18 @@ export const teamWindowAggregate = {
     }),
 
   result(acc: WindowAccumulator): TrailingWindow {
-    const window = create(TrailingWindowSchema);
-    window.points = acc.points;
-    window.fieldGoalsMade = acc.fieldGoalsMade;
-    window.fieldGoalsAttempted = acc.fieldGoalsAttempted;
-    window.threesMade = acc.threesMade;
-    window.freeThrowsMade = acc.freeThrowsMade;
-    window.freeThrowsAttempted = acc.freeThrowsAttempted;
-    window.turnovers = acc.turnovers;
-    window.offensiveRebounds = acc.offensiveRebounds;
-    window.possessions = possessionsOf(acc);
-    return window;
+    return {
+      $typeName: "courtside.v1.TrailingWindow",
+      points: acc.points,
+      fieldGoalsMade: acc.fieldGoalsMade,
+      fieldGoalsAttempted: acc.fieldGoalsAttempted,
+      threesMade: acc.threesMade,
+      freeThrowsMade: acc.freeThrowsMade,
+      freeThrowsAttempted: acc.freeThrowsAttempted,
+      turnovers: acc.turnovers,
+      offensiveRebounds: acc.offensiveRebounds,
+      possessions: possessionsOf(acc),
+    };
   },
 };
 

@@ -123,8 +123,8 @@ test("seconds remaining count to the end of regulation, then to the end of each 
 test("a state that tells nothing is an even tip-off with the league's home court", () => {
   const values = featuresOf({});
   expect(values).toMatchObject({ margin: 0, seconds_remaining: 2880, possession: 0, overtime: 0 });
-  expect(values["pregame_logit"]).toBeCloseTo(Math.log(0.562 / 0.438), 6);
-  expect(values["pace_last_10_min"]).toBe(98);
+  expect(values["pregame_logit"]).toBeCloseTo(Math.log(0.563 / 0.437), 6);
+  expect(values["pace_last_10_min"]).toBe(101);
 });
 
 test("strength is taken from the probability, else from both ratings, and counts by the time left", () => {

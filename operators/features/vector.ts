@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
-import { create } from "@bufbuild/protobuf";
-import {
-  type FeatureVector,
-  FeatureVectorSchema,
-  type GameState,
-  type TrailingWindow,
+import type {
+  FeatureVector,
+  GameState,
+  TrailingWindow,
 } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import { type PlayEvent, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { eloWinProb } from "./elo.ts";
@@ -87,7 +85,7 @@ export const FEATURES: readonly FeatureDescription[] = [
   feature(
     "effective_fg_diff_last_10_min",
     "1",
-    "Effective field goal share in the last 10 game minutes, each drawn to 0.54 by 10 attempts; 0 when not told.",
+    "Effective field goal share in the last 10 game minutes, each drawn to 0.533 by 10 attempts; 0 when not told.",
   ),
   feature(
     "turnovers_diff_last_10_min",
@@ -97,7 +95,7 @@ export const FEATURES: readonly FeatureDescription[] = [
   feature(
     "pace_last_10_min",
     "possessions/48min",
-    "Possessions of a team per 48 minutes over the last 10 game minutes, drawn to 98 by 4 minutes; 98 when not told.",
+    "Possessions of a team per 48 minutes over the last 10 game minutes, drawn to 101 by 4 minutes; 101 when not told.",
   ),
   feature(
     "efficiency_diff",
@@ -124,17 +122,20 @@ const SOFTENING_S = 10;
 /** Points added to a margin that no time is left to turn: 40 / sqrt(10) is over any value that play goes on with. */
 const GAME_OVER_POINTS = 40;
 
-/** Home wins in the regular seasons 2016-17 to 2024-25 (10,711 games). */
-const HOME_WIN_RATE = 0.562;
+/** Home wins in the regular seasons 2016-17 to 2024-25 (10,749 games). */
+const HOME_WIN_RATE = 0.563;
 
 /** Pre-game probabilities are read as no surer than this. */
 const PREGAME_PROB_MIN = 0.01;
 
 const WINDOW_S = 600;
-/** League averages that short windows are drawn to, and the weight of the league in them. */
-const LEAGUE_PACE = 98;
+/**
+ * League averages of 2016-17 to 2024-25 that short windows are drawn to, and the weight of the league in
+ * them. Pace is that of the estimate FGA + 0.44 FTA + TOV - OREB, which runs 2 % above the official count.
+ */
+const LEAGUE_PACE = 101;
 const LEAGUE_PACE_S = 240;
-const LEAGUE_EFFECTIVE_FG = 0.54;
+const LEAGUE_EFFECTIVE_FG = 0.533;
 const LEAGUE_ATTEMPTS = 10;
 
 /**
@@ -190,13 +191,17 @@ export function featureVectorOf(
 
 /** The vector as a message, with the play it was taken after. */
 export function toFeatureVector(state: GameState, play: PlayEvent): FeatureVector {
-  const vector = create(FeatureVectorSchema);
-  vector.schemaHash = FEATURE_SCHEMA_HASH;
-  vector.values = Array.from(featureVectorOf(state));
-  vector.gameId = play.gameId;
-  vector.playNumber = play.playNumber;
-  vector.revision = play.revision;
-  return vector;
+  const values: number[] = [];
+  for (const value of featureVectorOf(state)) values.push(value);
+  const { gameId, playNumber, revision } = play;
+  return {
+    $typeName: "courtside.v1.FeatureVector",
+    schemaHash: FEATURE_SCHEMA_HASH,
+    values,
+    gameId,
+    playNumber,
+    revision,
+  };
 }
 
 function feature(name: string, unit: string, description: string): FeatureDescription {
