@@ -1,4 +1,5 @@
 import { CourtsideError, errorText } from "../../base/errors.ts";
+import { isErrno } from "../process.ts";
 
 /** Codes of ClickHouse that this server raises itself. */
 export const CLICKHOUSE_CODE = {
@@ -41,16 +42,18 @@ export function refusal(code: number, name: string, message: string): QueryError
   );
 }
 
-/** What the engine threw, with the code that is in its text. */
+/** What the engine or the system threw, with the code that is in its text. */
 export function queryErrorFrom(error: unknown): QueryError {
   if (error instanceof QueryError) return error;
+  if (isErrno(error, "ENOSPC")) {
+    return refusal(CLICKHOUSE_CODE.notEnoughSpace, "NOT_ENOUGH_SPACE", DISK_FULL);
+  }
   const text = errorText(error);
   const match = /Code: (\d+)\. DB::(?:\w+)?Exception: ([\s\S]*)/.exec(text);
   const code = match === null ? CLICKHOUSE_CODE.unknownException : Number(match[1]);
-  const message = (match?.[2] ?? text).trim();
+  const message = (match?.[2] ?? text).trim().replace(/(?=\(NOT_ENOUGH_SPACE\))/, `${DISK_FULL} `);
   const version = message.includes("(version ") ? "" : ` (version ${ENGINE_VERSION})`;
-  const hint = code === CLICKHOUSE_CODE.notEnoughSpace || /No space left/.test(message) ? FULL : "";
-  return new QueryError(code, `Code: ${code}. DB::Exception: ${message}${hint}${version}`, {
+  return new QueryError(code, `Code: ${code}. DB::Exception: ${message}${version}`, {
     cause: error,
   });
 }
@@ -58,7 +61,8 @@ export function queryErrorFrom(error: unknown): QueryError {
 /** ClickHouse release inside the `chdb` package; its error texts end with it. */
 export const ENGINE_VERSION = "26.7.2.1";
 
-const FULL = " The disk is full: free space there, or start with another --data directory.";
+const DISK_FULL =
+  "The disk under the tables is full: free some space there, or start with another --data directory.";
 
 // As in ClickHouse's src/Server/HTTP/exceptionCodeToHTTPStatus.cpp.
 const FORBIDDEN = new Set([164, 192, 193, 194, 497, 516]);
