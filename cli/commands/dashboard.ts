@@ -25,7 +25,7 @@ stopped. Prints one JSON line when it is ready: {"ready":true,"service":"dashboa
 `;
 
 /** `courtside dashboard`: the live page as a process of its own. */
-export const dashboardCommand: Command = {
+export const command: Command = {
   name: "dashboard",
   summary: "Serve the live page",
   help: HELP,
