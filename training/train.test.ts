@@ -1,0 +1,78 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type SourceGame } from "../data/source.ts";
+import { syntheticSeason } from "../data/synthetic/season.ts";
+import { FEATURE_SCHEMA_HASH } from "../operators/features/mod.ts";
+import { openRegistry } from "../serving/model/registry.ts";
+import { EmptyDatasetError } from "./dataset.ts";
+import { seasonName, SplitError, type SeasonFile } from "./split.ts";
+import { train, type TrainOptions } from "./train.ts";
+
+const GAMES = 30;
+
+let out: string;
+
+beforeEach(async () => {
+  out = await mkdtemp(path.join(tmpdir(), "courtside-train-"));
+});
+
+afterEach(() => rm(out, { recursive: true }));
+
+function season(startYear: number): SeasonFile {
+  return { season: seasonName(startYear), startYear, path: String(startYear) };
+}
+
+/** A path is the year of an invented season. */
+async function* open(year: string): AsyncIterable<SourceGame> {
+  const startTimeMs = Date.UTC(Number(year), 9, 20);
+  yield* syntheticSeason({ seed: Number(year), games: GAMES, startTimeMs });
+}
+
+function options(changes: Partial<TrainOptions> = {}): TrainOptions {
+  return {
+    split: { training: [season(2001), season(2002)], heldOut: season(2003) },
+    open,
+    out,
+    every: 3,
+    seed: 1,
+    progress() {},
+    ...changes,
+  };
+}
+
+test("training publishes a champion that beats a coin on a season it never saw", async () => {
+  const card = await train(options());
+  expect(card.training.seasons).toEqual(["2001-02", "2002-03"]);
+  expect(card.training.games).toBeGreaterThan(GAMES);
+  expect(card.evaluation).toMatchObject({ season: "2003-04", games: GAMES });
+  expect(card.evaluation.onnxMaxDifference).toBeLessThanOrEqual(1e-6);
+  expect(card.evaluation.rows).toBeGreaterThan(10_000);
+  const [whole] = card.evaluation.slices;
+  expect(whole?.slice).toBe("all plays");
+  expect(whole?.model["brier"]).toBeLessThan(0.22);
+  const registry = await openRegistry(out, { schemaHash: FEATURE_SCHEMA_HASH });
+  expect(registry.champion.card).toEqual(card);
+  await registry.close();
+}, 60_000);
+
+test("the same seed gives the same model", async () => {
+  const split = { training: [season(2001)], heldOut: season(2003) };
+  const first = await train(options({ split }));
+  const second = await train(options({ split }));
+  expect(second).toEqual(first);
+  expect((await readdir(out)).sort()).toEqual([first.version, "champion"].sort());
+}, 60_000);
+
+test("a file with another season's games is refused and nothing is written", async () => {
+  const wrong = { ...season(2002), path: "1999" };
+  const split = { training: [season(2001), wrong], heldOut: season(2003) };
+  await expect(train(options({ split }))).rejects.toThrow(SplitError);
+  expect(await readdir(out)).toEqual([]);
+}, 60_000);
+
+test("a source without games is refused", async () => {
+  const nothing = async function* (): AsyncIterable<SourceGame> {};
+  await expect(train(options({ open: nothing }))).rejects.toThrow(EmptyDatasetError);
+});
