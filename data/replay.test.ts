@@ -102,6 +102,15 @@ test("a team's next game waits for its last one", async () => {
   expect(await spelled(games, { speed: 1000 })).toBe("Ai@0 A1@0 A2@10 Bi@10 B1@10");
 });
 
+test("rows of no game at all wait for nobody", async () => {
+  const deadLetters = [create(DeadLetterSchema, {})];
+  const lost = { info: create(GameInfoSchema, {}), plays: [], deadLetters, rows: 1 };
+  const games = [lost, lost, game({ gameId: "A", tipoffS: 0, playsS: [0, 10] }), lost];
+  expect(await spelled(games, { speed: 1000 })).toBe(
+    "unknown!@0 unknown!@0 Ai@0 A1@0 unknown!@0 A2@10",
+  );
+});
+
 test("a feed whose times go back is replayed in its own order", async () => {
   const games = [game({ gameId: "A", tipoffS: 0, playsS: [0, 20, 15, 25] })];
   expect(await spelled(games, { speed: 1000 })).toBe("Ai@0 A1@0 A2@20 A3@20 A4@30");

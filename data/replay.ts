@@ -139,7 +139,8 @@ class OpenGame {
 
   sharesTeam({ home, away }: GameInfo): boolean {
     const { info } = this.#game;
-    const ids = [info.home?.teamId, info.away?.teamId, home?.teamId, away?.teamId];
+    const teams = [info.home, info.away, home, away];
+    const ids = teams.flatMap((each) => each?.teamId ?? []).filter((id) => id !== 0);
     return new Set(ids).size < ids.length;
   }
 
