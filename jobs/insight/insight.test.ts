@@ -30,6 +30,7 @@ import {
 import { Harness } from "../../operators/testing/harness.ts";
 import { analyse, insightGraph, windowed } from "./graph.ts";
 import { deadLetterTag, type FrameInput } from "./input.ts";
+import { encodeInsight } from "./insights.ts";
 import type { Predictor } from "./predict.ts";
 import { deadLetterRow, insightRows } from "./rows.ts";
 
@@ -125,7 +126,8 @@ const predictor: Predictor = {
 /** What the store and the broker hold, over all runs. */
 class World {
   readonly rows: string[] = [];
-  readonly insights: { readonly id: string; readonly insight: Insight }[] = [];
+  /** By position, what was published there. */
+  readonly insights: { readonly id: string; readonly data: string }[] = [];
   readonly #tokens = new Set<string>();
   readonly #ids = new Set<string>();
   /** Things that may still happen before the next crash. */
@@ -152,7 +154,8 @@ class World {
       write: (insight, { keyGroup, inputSequence, index }) => {
         this.#event();
         const id = `${String(keyGroup)}/${String(inputSequence)}/${String(index)}`;
-        if (!this.#ids.has(id)) this.insights.push({ id, insight });
+        const { data } = encodeInsight(insight, { keyGroup, inputSequence, index }, 1);
+        if (!this.#ids.has(id)) this.insights.push({ id, data: Buffer.from(data).toString("hex") });
         this.#ids.add(id);
       },
       blocked: () => undefined,
@@ -252,6 +255,7 @@ test("a job that crashes again and again ends with the rows and insights of an u
   });
   expect(crashes, `seed ${String(seed)}`).toBeGreaterThan(0);
   expect(stormy.rows.toSorted()).toEqual(calm.rows.toSorted());
-  const byId = (world: World): string[] => world.insights.map(({ id }) => id).toSorted();
+  const byId = (world: World): string[] =>
+    world.insights.map(({ id, data }) => `${id} ${data}`).toSorted();
   expect(byId(stormy)).toEqual(byId(calm));
 }, 60_000);

@@ -1,6 +1,10 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Position } from "../../operators/mod.ts";
-import { type Insight, InsightSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import {
+  type Insight,
+  InsightSchema,
+  OutputPositionSchema,
+} from "../../proto/gen/courtside/v1/insight_pb.ts";
 import type { InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
 import { insightsSubject } from "../../proto/subjects.ts";
 
@@ -45,16 +49,16 @@ export function encodeInsight(
   { keyGroup, inputSequence, index }: Position,
   epoch: number,
 ): { subject: string; data: Uint8Array } {
-  const position = {
+  insight.position = create(OutputPositionSchema, {
     job: INSIGHT_JOB,
     stage: STAGE,
     keyGroup,
     inputSequence: BigInt(inputSequence),
     index,
     epoch: BigInt(epoch),
-  };
+  });
   return {
     subject: insightsSubject(keyGroup, insight.gameId),
-    data: toBinary(InsightSchema, create(InsightSchema, { ...insight, position } as Insight)),
+    data: toBinary(InsightSchema, insight),
   };
 }
