@@ -7,7 +7,8 @@ import { INSIGHTS_STREAM, INSIGHTS_SUBJECTS, insightsSubject } from "../proto/su
 import { openEvents } from "../tests/support/events.ts";
 import { InsightBuilder, insightBytes } from "../tests/support/insights.ts";
 import { startNats, type TestNats } from "../tests/support/nats.ts";
-import { BrokerUnreachableError, PortInUseError, startDashboard } from "./server.ts";
+import { BrokerUnreachableError } from "./broker.ts";
+import { PortInUseError, startDashboard } from "./server.ts";
 
 let nats: TestNats;
 let connection: NatsConnection;
@@ -211,7 +212,7 @@ test("a busy port and a missing broker are named with the flag that helps", asyn
   const { port } = await start();
   await expect(startDashboard({ port, natsUrl: nats.url })).rejects.toThrow(PortInUseError);
   await expect(startDashboard({ port, natsUrl: nats.url })).rejects.toThrow(/--port/u);
-  const nowhere = startDashboard({ port: 0, natsUrl: "nats://127.0.0.1:1" });
+  const nowhere = startDashboard({ port: 0, natsUrl: "nats://127.0.0.1:1", brokerWaitMs: 0 });
   await expect(nowhere).rejects.toThrow(BrokerUnreachableError);
   await expect(nowhere).rejects.toThrow(/--nats-url/u);
 });

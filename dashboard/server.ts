@@ -1,12 +1,12 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { connect } from "@nats-io/transport-node";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo } from "node:net";
 import { CourtsideError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import { fnv1a } from "../base/random.ts";
 import { noTracing, type Span, type Tracing } from "../base/tracing.ts";
 import { InsightSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
-import { fnv1a } from "../base/random.ts";
+import { BROKER_WAIT_MS, connectBroker } from "./broker.ts";
 import { GameBook } from "./games.ts";
 import { type InsightMessage, type InsightSource, NatsInsightSource } from "./insight-source.ts";
 import { EventHub, type EventPosition, type SnapshotSource } from "./sse.ts";
@@ -36,6 +36,10 @@ export interface DashboardOptions {
   /** Broker to read the insights from; or `source`. */
   readonly natsUrl?: string;
   readonly source?: InsightSource;
+  /** How long a broker that does not answer yet is waited for, milliseconds; default 20,000. */
+  readonly brokerWaitMs?: number;
+  /** Ends that wait. */
+  readonly signal?: AbortSignal;
   /** Tried in order before the page's own routes, for example the predict gateway. */
   readonly handlers?: readonly RequestHandler[];
   readonly log?: Log;
@@ -62,16 +66,6 @@ export class PortInUseError extends CourtsideError {
       options,
     );
     this.port = port;
-  }
-}
-
-/** There is no broker at the address. */
-export class BrokerUnreachableError extends CourtsideError {
-  override readonly code = "BROKER_UNREACHABLE";
-  override readonly retryable = true;
-
-  constructor(url: string, options?: ErrorOptions) {
-    super(`no NATS server answers at ${url}; start one, or name another with --nats-url`, options);
   }
 }
 
@@ -121,16 +115,9 @@ async function startSource(
     source.start(feed);
     return () => source.stop();
   }
-  const servers = options.natsUrl ?? "127.0.0.1:4222";
-  const connection = await connect({
-    servers,
-    name: "courtside-dashboard",
-    noAsyncTraces: true,
-    maxReconnectAttempts: -1,
-    reconnectTimeWait: 50,
-  }).catch((cause: unknown) => {
-    throw new BrokerUnreachableError(servers, { cause });
-  });
+  const { natsUrl = "nats://127.0.0.1:4222", brokerWaitMs = BROKER_WAIT_MS } = options;
+  const { signal = new AbortController().signal } = options;
+  const connection = await connectBroker(natsUrl, brokerWaitMs, signal);
   const source = new NatsInsightSource(connection, log);
   source.start(feed);
   return async () => {

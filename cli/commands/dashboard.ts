@@ -1,69 +1,64 @@
 import { once } from "node:events";
-import { type Command } from "../command.ts";
-import { UsageError } from "../../base/errors.ts";
 import { createLog } from "../../base/log.ts";
-import { noTracing } from "../../base/tracing.ts";
-import { startDashboard, type RequestHandler } from "../../dashboard/server.ts";
+import { startDashboard } from "../../dashboard/server.ts";
+import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { connectPredict } from "../../serving/client.ts";
 import { createGateway } from "../../serving/gateway.ts";
-
-const DEFAULT_PORT = "8080";
-const DEFAULT_NATS_URL = "nats://127.0.0.1:4222";
-
-const HELP = `Examples:
-  courtside dashboard
-  courtside dashboard --port 0 --nats-url nats://127.0.0.1:4222
-  courtside dashboard --serving-url 127.0.0.1:50051
-
-Serves the live page, and with --serving-url the HTTP predict gateway (POST /v1/predict), until it is
-stopped. Prints one JSON line when it is ready: {"ready":true,"service":"dashboard","port":8080}
-
-  --port N             port to listen on, 0 for a free one (default ${DEFAULT_PORT})
-  --host ADDRESS       address to listen on (default 127.0.0.1)
-  --nats-url URL       broker that has the INSIGHTS stream (default ${DEFAULT_NATS_URL})
-  --serving-url H:P    gRPC server that answers POST /v1/predict; without it there is no such path
-`;
+import { createTracing } from "../../telemetry/tracing.ts";
+import { type Command, type CommandContext } from "../command.ts";
+import { integerFlag, textFlag } from "../flags.ts";
 
 /** `courtside dashboard`: the live page as a process of its own. */
 export const command: Command = {
   name: "dashboard",
-  summary: "Serve the live page",
-  help: HELP,
+  summary: "serve the live page, and POST /v1/predict beside it",
+  help: `courtside dashboard
+courtside dashboard --port 0 --nats-url nats://127.0.0.1:4222
+courtside dashboard --serving-url 127.0.0.1:50051
+
+Serves the live page from the INSIGHTS stream until it is stopped. Prints one JSON line when it is ready:
+{"ready":true,"service":"dashboard","port":8080}
+
+  --port N              port of the page, 0 for a free one (default 8080)
+  --host ADDRESS        address to listen on (default 127.0.0.1)
+  --nats-url URL        broker that has the insights (default nats://127.0.0.1:4222)
+  --serving-url H:P     gRPC server for POST /v1/predict and /predict; without it there are no such paths
+  --clickhouse-url URL  where spans of traced plays go; without it nothing is traced`,
   options: {
-    port: { type: "string", default: DEFAULT_PORT },
+    port: { type: "string", default: "8080" },
     host: { type: "string", default: "127.0.0.1" },
-    "nats-url": { type: "string", default: DEFAULT_NATS_URL },
+    "nats-url": { type: "string", default: "nats://127.0.0.1:4222" },
     "serving-url": { type: "string" },
+    "clickhouse-url": { type: "string" },
   },
-  run: async (context) => {
-    const { values, signal } = context;
-    const port = portOf(values["port"]);
-    const servingUrl = values["serving-url"];
-    const client = typeof servingUrl === "string" ? connectPredict(servingUrl) : undefined;
-    const handlers: RequestHandler[] = client === undefined ? [] : [createGateway(client)];
-    try {
-      const dashboard = await startDashboard({
-        port,
-        host: String(values["host"]),
-        natsUrl: String(values["nats-url"]),
-        handlers,
-        log: createLog("dashboard"),
-        tracing: noTracing,
-      });
-      context.stdout(
-        `${JSON.stringify({ ready: true, service: "dashboard", port: dashboard.port })}\n`,
-      );
-      if (!signal.aborted) await once(signal, "abort");
-      await dashboard.close();
-      return 0;
-    } finally {
-      client?.close();
-    }
-  },
+  run,
 };
 
-function portOf(value: unknown): number {
-  const port = Number(value);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535 && value !== "") return port;
-  throw new UsageError(`--port must be a number from 0 to 65535, got ${JSON.stringify(value)}`);
+async function run({ values, signal, ...context }: CommandContext): Promise<number> {
+  const log = createLog("dashboard");
+  const port = integerFlag(values, "port", { min: 0, max: 65_535 }) ?? 0;
+  const clickhouseUrl = textFlag(values, "clickhouse-url");
+  const servingUrl = textFlag(values, "serving-url");
+  const clickhouse =
+    clickhouseUrl === undefined ? undefined : await openClickHouse(clickhouseUrl, { signal });
+  const tracing = await createTracing({ service: "dashboard", clickhouse, log });
+  const client = servingUrl === undefined ? undefined : connectPredict(servingUrl, { tracing });
+  const handlers = client === undefined ? [] : [createGateway(client)];
+  const [natsUrl, host] = [String(values["nats-url"]), String(values["host"])];
+  try {
+    const dashboard = await startDashboard({ port, host, natsUrl, handlers, log, tracing, signal });
+    context.stdout(
+      `${JSON.stringify({ ready: true, service: "dashboard", port: dashboard.port })}\n`,
+    );
+    if (!signal.aborted) await once(signal, "abort");
+    await dashboard.close();
+  } catch (error) {
+    // Stopped while it was waiting for the broker: that is what was asked for.
+    if (!signal.aborted) throw error;
+  } finally {
+    client?.close();
+    await tracing.shutdown();
+    await clickhouse?.close();
+  }
+  return 0;
 }
