@@ -13,7 +13,6 @@ import {
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 import {
   type GameFold,
-  GameFoldSchema,
   type PossessionFold,
   PossessionFoldSchema,
   type TeamFold,
@@ -54,8 +53,24 @@ const POSSESSION_WEIGHT = 1 - 2 ** (-1 / HALF_LIFE_POSSESSIONS);
  * @param info - what was published before it; without it the teams are learnt from the plays.
  */
 export function createGameFold(info: GameInfo | undefined, gameId: string): GameFold {
-  const fold = create(GameFoldSchema, {
+  // A literal, as in `gameStateOf`: an object that `create` made of so many fields is slow to read, too.
+  const fold: GameFold = {
+    $typeName: "courtside.v1.GameFold",
     gameId,
+    homeTeam: "",
+    awayTeam: "",
+    homeTeamId: 0,
+    awayTeamId: 0,
+    homePregameWinProb: undefined,
+    homeElo: undefined,
+    awayElo: undefined,
+    playNumber: 0,
+    homeScore: 0,
+    awayScore: 0,
+    period: 0,
+    clockRemainingDs: 0,
+    gameTimeDs: 0,
+    gameOver: false,
     home: createTeamFold(),
     away: createTeamFold(),
     possession: create(PossessionFoldSchema, {
@@ -64,9 +79,18 @@ export function createGameFold(info: GameInfo | undefined, gameId: string): Game
       openingTip: Side.NONE,
       countedSide: Side.NONE,
     }),
+    currentRun: 0,
+    runStartPlayNumber: 0,
+    runStartDs: 0,
+    runLastPlayNumber: 0,
+    runLastDs: 0,
+    leadChanges: 0,
+    timesTied: 0,
     lastLeader: Side.NONE,
+    lastPlays: [],
     trailing: createTrailingFold(),
-  });
+    timeoutsInPeriod: 0,
+  };
   if (info !== undefined) applyGameInfo(fold, info);
   return fold;
 }

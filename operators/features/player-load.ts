@@ -11,7 +11,6 @@ import {
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 import {
   type PlayerFold,
-  PlayerFoldSchema,
   type PlayersFold,
   PlayersFoldSchema,
 } from "../../proto/gen/courtside/v1/state_pb.ts";
@@ -226,9 +225,37 @@ function partnerOf(fold: PlayersFold, id: number, side: Side, changed: number[])
 function playerOf(fold: PlayersFold, playerId: number, side: Side): PlayerFold {
   const known = fold.players[playerId];
   if (known !== undefined) return known;
-  const player = create(PlayerFoldSchema);
-  player.playerId = playerId;
-  player.side = side;
+  const player: PlayerFold = {
+    $typeName: "courtside.v1.PlayerFold",
+    playerId,
+    name: "",
+    side,
+    onCourt: false,
+    sinceDs: 0,
+    hasPlayed: false,
+    playedDs: 0,
+    stintMaxDs: 0,
+    stintStartsDs: [],
+    stintEndsDs: [],
+    plusMinus: 0,
+    marginAtStart: 0,
+    teamChances: 0,
+    teamChancesAtStart: 0,
+    points: 0,
+    fieldGoalsMade: 0,
+    fieldGoalsAttempted: 0,
+    threesMade: 0,
+    threesAttempted: 0,
+    freeThrowsMade: 0,
+    freeThrowsAttempted: 0,
+    offensiveRebounds: 0,
+    defensiveRebounds: 0,
+    assists: 0,
+    steals: 0,
+    blocks: 0,
+    turnovers: 0,
+    personalFouls: 0,
+  };
   fold.players[playerId] = player;
   return player;
 }
