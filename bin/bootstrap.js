@@ -24,7 +24,7 @@ const STAMP = join(MODULES, ".courtside-lock");
 export function ensureDependencies() {
   const reason = whyToInstall();
   if (reason === undefined) return;
-  say(`${reason}; running npm ci (about 600 MB, a minute or two)`);
+  say(`${reason}; running npm ci (1.4 GB on disk, a minute or two)`);
   const started = Date.now();
   const { status, error } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
     cwd: ROOT,

@@ -27,7 +27,7 @@ import { formatSummary, summarize } from "../up/summary.ts";
 
 const HELP = `Examples:
   courtside up
-  courtside up --source ../shared/nba/pbp/2023-24.csv.xz --games 20 --speed max --until-done --json
+  courtside up --source ../shared/nba/pbp/v3_2023-24_regular.csv.gz --games 20 --speed max --until-done --json
   courtside up --port-base 0 --data ./game-night
 
 Starts everything on this machine: nats-server, ClickHouse, the model server, the insight job, the live page, and
@@ -37,6 +37,7 @@ What is played
   --source WHAT        synthetic, or a season file or folder (default synthetic)
   --games N            only the first N games (default: 24 synthetic ones, else all)
   --speed X            times as fast as it was, or max (default 30; max with --until-done)
+  --concurrent N       games side by side
   --seed N             seed of the generated season
   --trace-rate R       share of plays that are traced, 0..1
 
@@ -62,7 +63,7 @@ Where it runs
 `;
 
 const TEXT_FLAGS = `
-  source games speed seed trace-rate data
+  source games speed concurrent seed trace-rate data
   port nats-port clickhouse-port grpc-port prometheus-port port-base
   nats-url clickhouse-url nats-server models checkpoint-interval-ms`;
 

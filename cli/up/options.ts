@@ -17,6 +17,8 @@ export interface UpOptions {
   readonly games: string | undefined;
   /** A factor, or `max`. */
   readonly speed: string;
+  /** Games side by side. */
+  readonly concurrent: string | undefined;
   readonly seed: string | undefined;
   readonly traceRate: string | undefined;
   readonly untilDone: boolean;
@@ -56,6 +58,7 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
   const source = textFlag(values, "source") ?? SYNTHETIC;
   const untilDone = values["until-done"] === true;
   checkSpeed(textFlag(values, "speed"));
+  integerFlag(values, "concurrent", { min: 1, max: 1_000_000 });
   integerFlag(values, "games", { min: 1, max: 1_000_000 });
   integerFlag(values, "seed", { min: 0, max: 2 ** 32 - 1 });
   checkRate(textFlag(values, "trace-rate"));
@@ -66,6 +69,7 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
       textFlag(values, "games") ?? (source === SYNTHETIC ? DEFAULT_SYNTHETIC_GAMES : undefined),
     // Who waits for the end does not want to watch.
     speed: textFlag(values, "speed") ?? (untilDone ? "max" : DEFAULT_SPEED),
+    concurrent: textFlag(values, "concurrent"),
     seed: textFlag(values, "seed"),
     traceRate: textFlag(values, "trace-rate"),
     untilDone,

@@ -86,11 +86,14 @@ export async function startPipeline(
 
 /** The command that replays the source into the pipeline. */
 export function replaySpec(options: UpOptions, urls: RunUrls): ChildSpec {
-  const { source, speed, games, seed, traceRate } = options;
+  const { source, speed, games, concurrent, seed, traceRate } = options;
   const { nats: natsUrl, clickhouse: clickhouseUrl } = urls;
   return {
     name: "replay",
-    args: ["replay", ...flags({ source, speed, games, seed, traceRate, natsUrl, clickhouseUrl })],
+    args: [
+      "replay",
+      ...flags({ source, speed, games, concurrent, seed, traceRate, natsUrl, clickhouseUrl }),
+    ],
   };
 }
 
