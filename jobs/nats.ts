@@ -1,5 +1,6 @@
 import { connect } from "@nats-io/transport-node";
 import { type NatsConnection } from "@nats-io/nats-core";
+import { setTimeout as delay } from "node:timers/promises";
 import { CourtsideError, errorText } from "../base/errors.ts";
 
 /** Longest wait for a broker that is just being started; a local one answers in 60 ms. */
@@ -28,6 +29,8 @@ export interface OpenNatsOptions {
   readonly name: string;
   /** How long a refused connection is tried again, milliseconds. Default 20,000. */
   readonly waitMs?: number;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -51,7 +54,7 @@ export async function openNats(url: string, options: OpenNatsOptions): Promise<N
       if (performance.now() >= deadlineMs) {
         throw new BrokerUnreachableError(url, errorText(error), { cause: error });
       }
-      await new Promise((resolve) => setTimeout(resolve, RECONNECT_WAIT_MS));
+      await delay(RECONNECT_WAIT_MS, undefined, { signal: options.signal });
     }
   }
 }

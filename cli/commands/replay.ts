@@ -68,7 +68,10 @@ async function run(context: CommandContext): Promise<number> {
   const log = createLog("replay");
   const { tracing, close } = await openTracing(options.clickhouseUrl, context.signal, log);
   try {
-    const nc = await openNats(options.natsUrl, { name: "courtside-replay" });
+    const nc = await openNats(options.natsUrl, {
+      name: "courtside-replay",
+      signal: context.signal,
+    });
     try {
       await ensureStreams(nc);
       const progress = options.isQuiet ? undefined : createReplayProgress(options.games);
@@ -80,6 +83,7 @@ async function run(context: CommandContext): Promise<number> {
         ...(options.traceRate === undefined ? {} : { traceRate: options.traceRate }),
         clock: systemClock,
         tracing,
+        log,
         signal: context.signal,
         ...(progress === undefined ? {} : { onProgress: progress.update }),
       }).finally(() => progress?.finish());

@@ -7,6 +7,7 @@ import {
 import { headers as createHeaders, type MsgHdrs, type NatsConnection } from "@nats-io/nats-core";
 import { setTimeout as delay } from "node:timers/promises";
 import { CourtsideError, errorText } from "../../base/errors.ts";
+import { type Log } from "../../base/log.ts";
 import { TRACEPARENT_HEADER } from "../../proto/subjects.ts";
 import { AckInbox, type PublishReply } from "./ack-inbox.ts";
 
@@ -21,6 +22,8 @@ const NO_MESSAGE_FOUND = 10037;
 
 /** Longest outage that is sat out: a cluster needs seconds for an election, a person minutes for a restart. */
 const GIVE_UP_MS = 300_000;
+/** An outage of this length is told to whoever watches. */
+const TELL_AFTER_MS = 2_000;
 const FIRST_BACK_OFF_MS = 25;
 const MAX_BACK_OFF_MS = 1_000;
 /** Longest wait for one answer of the broker's stream API. */
@@ -64,6 +67,12 @@ export interface OutgoingMessage {
   readonly traceparent: string;
 }
 
+export interface OrderedPublisherOptions {
+  /** Ends retries; what is in flight is still waited for. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
 export interface StoredMessage {
   readonly sequence: number;
   readonly id: string;
@@ -83,27 +92,30 @@ export class OrderedPublisher {
   readonly #inbox: AckInbox;
   readonly #stream: string;
   readonly #signal: AbortSignal;
+  readonly #log: Log;
+  /** Said once for all subjects that wait, until one is stored again. */
+  #isWaiting = false;
 
   private constructor(
     manager: JetStreamManager,
     inbox: AckInbox,
     stream: string,
-    signal: AbortSignal,
+    { signal, log }: OrderedPublisherOptions,
   ) {
     this.#manager = manager;
     this.#inbox = inbox;
     this.#stream = stream;
     this.#signal = signal;
+    this.#log = log;
   }
 
-  /** @param signal - ends retries; what is in flight is still waited for. */
   static async open(
     nc: NatsConnection,
     stream: string,
-    signal: AbortSignal,
+    options: OrderedPublisherOptions,
   ): Promise<OrderedPublisher> {
     const manager = await jetstreamManager(nc, { checkAPI: false, timeout: API_TIMEOUT_MS });
-    return new OrderedPublisher(manager, new AckInbox(nc), stream, signal);
+    return new OrderedPublisher(manager, new AckInbox(nc), stream, options);
   }
 
   close(): void {
@@ -184,11 +196,15 @@ export class OrderedPublisher {
     let backOffMs = FIRST_BACK_OFF_MS;
     for (;;) {
       try {
-        return await attempt();
+        const result = await attempt();
+        this.#tellArrived();
+        return result;
       } catch (error) {
         if (!(error instanceof RetryError)) throw error;
         this.#signal.throwIfAborted();
-        if (performance.now() - startedMs > GIVE_UP_MS) {
+        const waitedMs = performance.now() - startedMs;
+        if (waitedMs > TELL_AFTER_MS) this.#tellWaiting(what, error);
+        if (waitedMs > GIVE_UP_MS) {
           throw new BrokerUnavailableError(
             `the broker did not take ${what} for ${GIVE_UP_MS / 1000} s: ${error.message}; ` +
               "start it again, then this replay: it goes on where it stopped",
@@ -199,6 +215,18 @@ export class OrderedPublisher {
       await delay(backOffMs, undefined, { signal: this.#signal });
       backOffMs = Math.min(MAX_BACK_OFF_MS, backOffMs * 2);
     }
+  }
+
+  #tellWaiting(what: string, error: Error): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#log.warn("publish.waiting_for_broker", { subject: what, error: error.message });
+  }
+
+  #tellArrived(): void {
+    if (!this.#isWaiting) return;
+    this.#isWaiting = false;
+    this.#log.info("publish.goes_on");
   }
 }
 

@@ -18,7 +18,7 @@ import { PLAYS_STREAM, playsSubject } from "../../proto/subjects.ts";
 import { startNats, type TestNats } from "../../tests/support/nats.ts";
 import { openNats } from "../nats.ts";
 import { ensureStreams } from "../streams.ts";
-import { PublishConflictError } from "./ordered-publisher.ts";
+import { PublishConflictError, PublishRefusedError } from "./ordered-publisher.ts";
 import { publishReplay, type PublishReplayOptions } from "./publisher.ts";
 import { ReplayMismatchError } from "./resume-point.ts";
 
@@ -223,6 +223,17 @@ test("two publishers of the same games are told apart instead of mixing their pl
   for (const error of errors) expect(error).toBeInstanceOf(PublishConflictError);
   await publishReplay(options({ games: season(2) }));
   expectWholeGames(await readStream(), games);
+});
+
+test("a full stream ends the replay with advice, and what fitted stays whole", async () => {
+  const manager = await jetstreamManager(nc);
+  await manager.streams.update(PLAYS_STREAM, { max_bytes: 200_000 });
+  const full = publishReplay(options());
+  await expect(full).rejects.toBeInstanceOf(PublishRefusedError);
+  await expect(full).rejects.toThrow(/the stream is full: raise its max_bytes/);
+  for (const numbers of playsByGame(await readStream()).values()) {
+    expect(numbers).toEqual(Array.from(numbers, (_, index) => index + 1));
+  }
 });
 
 test("sampled plays carry the traceparent of their publish span", async () => {

@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Clock } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import { keyGroupOf } from "../../base/key-group.ts";
+import { type Log, silentLog } from "../../base/log.ts";
 import { fnv1a } from "../../base/random.ts";
 import { type Span, type Tracing } from "../../base/tracing.ts";
 import { replaySchedule, type ReplayItem, type ReplayOptions } from "../../data/replay.ts";
@@ -33,6 +34,8 @@ export interface PublishReplayOptions extends ReplayOptions {
   readonly traceRate?: number;
   /** Stops the replay between two frames. */
   readonly signal: AbortSignal;
+  /** Told of outages of the broker. */
+  readonly log?: Log;
   readonly onProgress?: (summary: ReplaySummary) => void;
 }
 
@@ -65,7 +68,10 @@ export interface ReplaySummary {
 export async function publishReplay(options: PublishReplayOptions): Promise<ReplaySummary> {
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
-  const publisher = await OrderedPublisher.open(options.nc, PLAYS_STREAM, signal);
+  const publisher = await OrderedPublisher.open(options.nc, PLAYS_STREAM, {
+    signal,
+    log: options.log ?? silentLog,
+  });
   const run = new ReplayRun(options, publisher, stop, signal);
   try {
     await run.publishAll();
