@@ -267,6 +267,16 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     expect(complaints).toEqual([]);
   });
 
+  test("an address of no game says so and leaves the list usable", async () => {
+    const game = new InsightBuilder("SYN1");
+    await publish(game, game.info(), game.play(PLAY));
+    await page.goto(address("#/game/%E0%A4%A"));
+    await shows("#empty-title", "No such game");
+    await page.locator("#game-list a").first().click();
+    await shows(".team.home .score", "2");
+    expect(complaints).toEqual([]);
+  });
+
   test("a play that is taken back is struck out and leaves the curve", async () => {
     const game = new InsightBuilder("SYN1");
     await publish(game, game.info(), game.play(PLAY), game.play({ ...PLAY, number: 2 }));

@@ -58,7 +58,7 @@ test("dashboard says when it is ready, answers page and predict, and ends open p
   child.kill("SIGTERM");
   await page.ended();
   expect(await exited).toEqual([0, null]);
-}, 20_000);
+}, 60_000);
 
 test("a busy port ends the command with 1 and names the port and the flag", async () => {
   const first = dashboard("--port", "0", "--nats-url", nats.url);
@@ -68,10 +68,10 @@ test("a busy port ends the command with 1 and names the port and the flag", asyn
   expect(second.stderr()).toMatch(new RegExp(`port ${String(port)} is in use.*--port`, "u"));
   first.child.kill("SIGTERM");
   expect(await first.exited).toEqual([0, null]);
-}, 20_000);
+}, 60_000);
 
 test("a port that is no port is a usage error", async () => {
   const { exited, stderr } = dashboard("--port", "http");
   expect(await exited).toEqual([2, null]);
   expect(stderr()).toContain("--port");
-}, 20_000);
+}, 60_000);

@@ -140,12 +140,22 @@ function chooseGame() {
 
 function readAddress() {
   const wanted = /^#\/game\/(?<id>.+)$/u.exec(location.hash)?.groups?.["id"];
-  const id = wanted === undefined ? state.selectedId : decodeURIComponent(wanted);
+  const id = wanted === undefined ? state.selectedId : decoded(wanted);
   if (id === state.selectedId && feed !== undefined) return;
   state.selectedId = id;
   curve.select(null);
   openSelected();
   ask("list", "game", "plays", "box", "status");
+}
+
+/** An address that somebody mistyped names no game, it breaks nothing. @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
 }
 
 /** @param {...keyof typeof dirty} parts */
