@@ -63,6 +63,11 @@ test("slices hold the rows that their names say and compare with the baseline", 
   expect(slices.get("at 5:00 left")?.rows).toBe(2);
   expect(slices.has("quarter 1")).toBe(false);
   expect(slices.has("overtime")).toBe(false);
+  // One game is not judged by ranks.
+  const single = await collect(gamesOf(701), { features: 2 });
+  const [all] = evaluate(single, model, baseline);
+  expect(all?.model).not.toHaveProperty("auc");
+  expect(JSON.parse(JSON.stringify(all))).toEqual(all);
   // The margin alone tells the two games apart, and the baseline has it.
   expect(slices.get("all plays")?.baseline["brier"]).toBeLessThan(0.01);
 });

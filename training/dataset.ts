@@ -5,7 +5,7 @@ import { seededRandom } from "../base/random.ts";
 /** One play as training sees it: the job's features, and what slices and the baseline need. */
 export interface Row {
   /** Values of the feature schema; read before the next row is asked for. */
-  readonly vector: Float32Array;
+  readonly vector: ArrayLike<number>;
   /** Home points minus away points. */
   readonly margin: number;
   /** 1 to 4, from 5 for overtime. */

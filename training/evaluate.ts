@@ -1,7 +1,7 @@
 import { type CardSlice } from "../serving/model/card.ts";
 import { type Dataset } from "./dataset.ts";
 import { fitLogistic, probabilities, type Design } from "./fit.ts";
-import { scoresOf } from "./metrics.ts";
+import { scoresOf, type Scores } from "./metrics.ts";
 import { type LogisticModel } from "./onnx/graph.ts";
 
 /** Some of the rows of a dataset, by a name for people. */
@@ -21,9 +21,14 @@ export function evaluate(
     .map(({ slice, indices }) => ({
       slice,
       rows: indices.length,
-      model: { ...scoresOf(model, data.homeWon, indices) },
-      baseline: { ...scoresOf(baseline, data.homeWon, indices) },
+      model: finite(scoresOf(model, data.homeWon, indices)),
+      baseline: finite(scoresOf(baseline, data.homeWon, indices)),
     }));
+}
+
+/** A slice in which every game ended alike has no area under the curve, and JSON no word for it. */
+function finite(scores: Scores): Record<string, number> {
+  return Object.fromEntries(Object.entries(scores).filter(([, value]) => Number.isFinite(value)));
 }
 
 /** The least that a model must beat: a logistic on score and time alone, fitted on the same rows. */

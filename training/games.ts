@@ -1,37 +1,27 @@
 import { type SourceGame } from "../data/source.ts";
-import {
-  applyPlay,
-  createGameFold,
-  featureVectorOf,
-  FEATURES,
-  gameStateOf,
-} from "../operators/features/mod.ts";
+import { backfill } from "../jobs/backfill/mod.ts";
+import { type AnalysedPlay } from "../proto/gen/courtside/v1/job_pb.ts";
 import { type Row, type TrainingGame } from "./dataset.ts";
 
 /**
- * The rows that training sees: every play goes through the fold of the insight job, and its features come from
- * the state after it. Games without a winner (broken off, or a source that ends early) are left out.
+ * The rows that training sees: every game goes through the operators of the insight job, so its features are the
+ * ones that the job sends to the model. Games without a winner (broken off, or a source that ends early) are
+ * left out.
  */
 export async function* trainingGames(
   source: AsyncIterable<SourceGame>,
 ): AsyncIterable<TrainingGame> {
-  for await (const game of source) {
-    const last = game.plays.at(-1);
-    if (last === undefined || last.homeScore === last.awayScore) continue;
-    const { gameId, season } = game.info;
-    yield { gameId, season, homeWon: last.homeScore > last.awayScore, rows: rowsOf(game) };
+  for await (const { info, plays, homeWon } of backfill(source)) {
+    if (homeWon === undefined) continue;
+    yield { gameId: info.gameId, season: info.season, homeWon, rows: rowsOf(plays) };
   }
 }
 
-function* rowsOf({ info, plays }: SourceGame): Iterable<Row> {
-  const fold = createGameFold(info, info.gameId);
-  const vector = new Float32Array(FEATURES.length);
-  for (const play of plays) {
-    applyPlay(fold, play);
-    const state = gameStateOf(fold);
-    featureVectorOf(state, vector);
+function* rowsOf(plays: readonly AnalysedPlay[]): Iterable<Row> {
+  for (const { state, features } of plays) {
+    if (state === undefined || features === undefined) continue;
     yield {
-      vector,
+      vector: features.values,
       margin: (state.homeScore ?? 0) - (state.awayScore ?? 0),
       period: state.period ?? 1,
       clockRemainingS: state.clockRemainingS ?? 0,
