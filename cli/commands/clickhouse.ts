@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createLog } from "../../base/log.ts";
 import { serveClickHouse } from "../../local/clickhouse/serve.ts";
 import type { Command } from "../command.ts";
-import { UsageError } from "../../base/errors.ts";
+import { integerFlag } from "../flags.ts";
 
 export const command: Command = {
   name: "clickhouse",
@@ -24,12 +24,7 @@ Flags:
   },
   run: async (context) => {
     const { values, signal } = context;
-    const port = Number(values["port"]);
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new UsageError(
-        `--port ${String(values["port"])} is no port: give a number from 0 to 65535`,
-      );
-    }
+    const port = integerFlag(values, "port", { min: 0, max: 65_535 }) ?? 0;
     const dataDir = String(values["data"]);
     const server = await serveClickHouse({ dataDir, port, log: createLog("clickhouse") });
     context.stdout(

@@ -1,13 +1,16 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { migrate } from "../../data/clickhouse/migrate.ts";
 import { type ClickHouseChild, startClickHouse } from "../../local/clickhouse/child.ts";
 import { layoutOf } from "../../local/data-dir.ts";
 import { writeRunFile } from "../../local/run-file.ts";
 import { runProgram } from "../main.ts";
+
+// Processes and disks of a busy machine take their time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let dataDir: string;
 let server: ClickHouseChild;
@@ -27,7 +30,7 @@ beforeAll(async () => {
   };
   await client.insert({ table: "scoring_runs", values: [run], format: "JSONEachRow" });
   await client.close();
-}, 60_000);
+});
 
 afterAll(async () => {
   await server.stop();
@@ -121,21 +124,12 @@ test("a wrong statement, column or address is one line that says so", async () =
   });
 });
 
-test(
-  "the store of a run is asked while it runs, and opened when it does not",
-  { timeout: 60_000 },
-  async () => {
-    const urls = { page: "", nats: "", clickhouse: server.url, serving: "" };
-    await writeRunFile(dataDir, { started_at: "", urls, processes: [] });
-    const asked = [
-      "SELECT count() AS runs FROM courtside.scoring_runs",
-      "--json",
-      "--data",
-      dataDir,
-    ];
-    expect((await sql(...asked)).stdout).toBe('{"runs":1}\n');
-    await server.stop();
-    expect(await sql(...asked)).toEqual({ code: 0, stdout: '{"runs":1}\n', stderr: "" });
-    expect(await readdir(layoutOf(dataDir).clickhouse)).not.toContain("spool");
-  },
-);
+test("the store of a run is asked while it runs, and opened when it does not", async () => {
+  const urls = { page: "", nats: "", clickhouse: server.url, serving: "" };
+  await writeRunFile(dataDir, { started_at: "", urls, processes: [] });
+  const asked = ["SELECT count() AS runs FROM courtside.scoring_runs", "--json", "--data", dataDir];
+  expect((await sql(...asked)).stdout).toBe('{"runs":1}\n');
+  await server.stop();
+  expect(await sql(...asked)).toEqual({ code: 0, stdout: '{"runs":1}\n', stderr: "" });
+  expect(await readdir(layoutOf(dataDir).clickhouse)).not.toContain("spool");
+});

@@ -13,7 +13,8 @@ export const DATABASE = "courtside";
 /** Longest wait for a store that is just being started; the embedded one needs one to three seconds. */
 const START_WAIT_MS = 20_000;
 const FIRST_BACK_OFF_MS = 25;
-const MAX_BACK_OFF_MS = 500;
+/** Asking costs a millisecond; the first curve on the page waits for the answer. */
+const MAX_BACK_OFF_MS = 200;
 /** Longest single statement; a full scan of ten million rows takes two seconds on two cores. */
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Sockets to the store of one process: more would only wait there, since the embedded store runs few at once. */

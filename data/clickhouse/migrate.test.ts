@@ -3,10 +3,13 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClickHouseClient } from "@clickhouse/client";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type ClickHouseChild, startClickHouse } from "../../local/clickhouse/child.ts";
 import { openClickHouse, StoreUnreachableError } from "./client.ts";
 import { migrate, MigrationChangedError, MigrationError } from "./migrate.ts";
+
+// Processes and disks of a busy machine take their time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let folder: string;
 let server: ClickHouseChild;
@@ -16,7 +19,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "courtside-migrate-"));
   server = await startClickHouse(join(folder, "store"));
   client = await openClickHouse(server.url);
-}, 60_000);
+});
 
 afterAll(async () => {
   await client.close();
@@ -171,7 +174,7 @@ test("nothing that listens is a clear error, at once or after the wait that was 
   expect(performance.now() - startedMs).toBeGreaterThan(150);
 });
 
-test("a store that is being started is waited for", { timeout: 30_000 }, async () => {
+test("a store that is being started is waited for", async () => {
   const probe = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => probe.once("listening", resolve));
   const { port } = probe.address() as { port: number };

@@ -10,8 +10,11 @@ import {
   ClickHouseLogLevel,
   createClient,
 } from "@clickhouse/client";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type ClickHouseChild, startClickHouse } from "./child.ts";
+
+// Processes and disks of a busy machine take their time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 // Errors that a test asks for are not worth a line each.
 const quiet = { log: { level: ClickHouseLogLevel.OFF } };
@@ -29,7 +32,7 @@ beforeAll(async () => {
     query: `CREATE TABLE test.rows (a UInt32, s String) ENGINE = MergeTree ORDER BY a
             SETTINGS non_replicated_deduplication_window = 100`,
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await client.close();

@@ -98,8 +98,12 @@ async function listen(server: Server, port: number): Promise<number> {
 
 async function closeServer(server: Server): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // Again and again: a connection whose statement ends now would otherwise stay open for the next one.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const force = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
   await closed;
+  clearInterval(idle);
   clearTimeout(force);
 }
+
+const IDLE_CHECK_MS = 20;
