@@ -23,9 +23,6 @@ import { type Teams } from "./sides.ts";
 import { type TeamName } from "./teams.ts";
 import { defaultTipoffMs, guessedDate } from "./wall-clock.ts";
 
-/** More points than this between two rows is no score but a typing error. */
-const SCORE_JUMP_MAX = 25;
-
 const LAST_QUARTER = 4;
 
 /** What a reader knows of where a game comes from. */
@@ -46,37 +43,44 @@ export interface FeedInfo {
   readonly final?: boolean;
 }
 
-/** Splits off the rows that cannot become plays, and numbers the others. */
+/** Splits off the rows that cannot become plays, numbers the others and sets the score after each. */
 export function acceptPlays(drafts: readonly Draft[], gameId: string): Draft[] {
-  const good = runningScore(drafts);
+  const good = drafts.filter((draft) => draft.problem === undefined);
+  const home = runningScore(good, (draft) => draft.homeScore, Side.HOME);
+  const away = runningScore(good, (draft) => draft.awayScore, Side.AWAY);
   good.forEach(({ play }, index) => {
     play.gameId = gameId;
     play.playNumber = index + 1;
+    play.homeScore = home[index] ?? 0;
+    play.awayScore = away[index] ?? 0;
   });
   return good;
 }
 
-/** Sets the score after each play: the running maximum per side, so that late corrections never lower it. */
-function runningScore(drafts: readonly Draft[]): Draft[] {
-  let home = 0;
-  let away = 0;
-  const good: Draft[] = [];
-  for (const draft of drafts) {
-    if (draft.problem !== undefined) continue;
-    const { homeScore = home, awayScore = away } = draft;
-    if (homeScore > home + SCORE_JUMP_MAX || awayScore > away + SCORE_JUMP_MAX) {
-      const score = `${homeScore}-${awayScore} (home-away) after ${home}-${away}`;
-      const message = `the score is ${score}, more than ${SCORE_JUMP_MAX} points further on`;
-      draft.problem = { reason: "BAD_SCORE", message };
-      continue;
-    }
-    home = Math.max(home, homeScore);
-    away = Math.max(away, awayScore);
-    draft.play.homeScore = home;
-    draft.play.awayScore = away;
-    good.push(draft);
+/**
+ * Score of one side after each row: the running maximum, so that late corrections never lower it. A score
+ * that its own points do not explain and that the next one takes back is a typing error; then, as on rows
+ * without a score, the row's own points count.
+ */
+function runningScore(
+  drafts: readonly Draft[],
+  scoreOf: (draft: Draft) => number | undefined,
+  side: Side,
+): number[] {
+  const next: (number | undefined)[] = [];
+  for (let at = drafts.length - 1, later: number | undefined; at >= 0; at--) {
+    next[at] = later;
+    later = scoreOf(drafts[at] as Draft) ?? later;
   }
-  return good;
+  let score = 0;
+  return drafts.map((draft, at) => {
+    const { play } = draft;
+    const own = score + (play.shotMade && play.side === side ? play.shotValue : 0);
+    const told = scoreOf(draft) ?? own;
+    const takenBack = told > own && (next[at] ?? told) < told;
+    score = Math.max(score, takenBack ? own : told);
+    return score;
+  });
 }
 
 /** The date of the game as far as it is known, and whether it is only guessed. */
