@@ -10,9 +10,9 @@ const ON_COURT = 5;
 type PlayerOf = (fold: PlayersFold, playerId: number, side: Side) => PlayerFold;
 
 /**
- * Who is on court after `play`: its own arrays when they name five, else the substitution it is, else the
- * last known five. The first account of a new period holds from the period's start, because feeds do not
- * list the changes made during the break.
+ * Who is on court after `play`, side by side: its own array when it names five, else the substitution it is,
+ * else the last known five. The first account of a new period holds from the period's start, because feeds
+ * do not list the changes made during the break.
  * @param changed - gets the ids of those who came or went.
  */
 export function applyLineUps(
@@ -21,29 +21,42 @@ export function applyLineUps(
   playerOf: PlayerOf,
   changed: number[],
 ): void {
-  const { homeOnCourtIds: home, awayOnCourtIds: away } = play;
-  const told = home.length === ON_COURT && away.length === ON_COURT;
-  if (!told && play.kind !== PlayKind.SUBSTITUTION) return;
-  const isFirst = play.period !== fold.lineUpPeriod;
-  const atDs = isFirst && told ? periodStartS(play.period) * 10 : fold.gameTimeDs;
-  fold.lineUpPeriod = play.period;
-  const change: Change = { atDs, playerOf, changed };
-  if (told) {
-    if (!isSame(fold.homeOnCourtIds, home)) setLineUp(fold, Side.HOME, home, change);
-    if (!isSame(fold.awayOnCourtIds, away)) setLineUp(fold, Side.AWAY, away, change);
-    return;
-  }
-  if (play.side !== Side.HOME && play.side !== Side.AWAY) return;
-  const old = play.side === Side.HOME ? fold.homeOnCourtIds : fold.awayOnCourtIds;
-  const next = old.filter((id) => id !== play.playerOutId && id !== play.playerInId);
-  if (play.playerInId !== 0) next.push(play.playerInId);
-  setLineUp(fold, play.side, next, change);
+  const tools = { playerOf, changed };
+  applySide(fold, play, Side.HOME, play.homeOnCourtIds, tools);
+  applySide(fold, play, Side.AWAY, play.awayOnCourtIds, tools);
 }
 
-interface Change {
-  readonly atDs: number;
+function applySide(
+  fold: PlayersFold,
+  play: PlayEvent,
+  side: Side,
+  told: readonly number[],
+  tools: Tools,
+): void {
+  const isHome = side === Side.HOME;
+  const old = isHome ? fold.homeOnCourtIds : fold.awayOnCourtIds;
+  if (told.length === ON_COURT) {
+    const lastPeriod = isHome ? fold.homeLineUpPeriod : fold.awayLineUpPeriod;
+    if (isHome) fold.homeLineUpPeriod = play.period;
+    else fold.awayLineUpPeriod = play.period;
+    if (isSame(old, told)) return;
+    const isFirst = play.period !== lastPeriod;
+    const atDs = isFirst ? periodStartS(play.period) * 10 : fold.gameTimeDs;
+    setLineUp(fold, side, told, { ...tools, atDs });
+  } else if (play.kind === PlayKind.SUBSTITUTION && play.side === side) {
+    const next = old.filter((id) => id !== play.playerOutId && id !== play.playerInId);
+    if (play.playerInId !== 0) next.push(play.playerInId);
+    setLineUp(fold, side, next, { ...tools, atDs: fold.gameTimeDs });
+  }
+}
+
+interface Tools {
   readonly playerOf: PlayerOf;
   readonly changed: number[];
+}
+
+interface Change extends Tools {
+  readonly atDs: number;
 }
 
 function setLineUp(fold: PlayersFold, side: Side, next: readonly number[], change: Change): void {

@@ -150,6 +150,13 @@ test("line-ups of the feed hold from the period's start, however late its first 
   expect(load(8)).toMatchObject({ playedS: 40, stintS: 40, plusMinus: 2 });
 });
 
+test("a side that the feed does not tell keeps its last five while the other one's is taken over", () => {
+  const load = loadsAfter(made2("away", { clock: "9:00", homeOnCourtIds: [1, 2, 3, 4, 8] }));
+  expect(load(8)).toMatchObject({ onCourt: true, playedS: 180 });
+  expect(load(5)).toMatchObject({ onCourt: false, playedS: 0 });
+  expect(load(13)).toMatchObject({ onCourt: true, playedS: 180 });
+});
+
 test("plus-minus follows those on court, and free throws those who were there at the foul", () => {
   const load = loadsAfter(
     made3("home", { actorId: 1 }),

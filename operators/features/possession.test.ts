@@ -128,9 +128,14 @@ test("who lost the opening tip starts the second and third period, who won it th
   ]);
 });
 
-test("a feed without jump balls tells the opening tip by its first side with the ball", () => {
-  const answers = after(missed2("home"), made2("away", { period: 2, clock: "11:40" }), periodEnd());
-  expect(answers).toEqual(["none missed_shot", "home made_shot", "none period_end"]);
+test("the opening tip is told by the first side with the ball, whatever its row said", () => {
+  const answers = after(
+    jumpBall("away"),
+    missed2("home"),
+    made2("away", { period: 2, clock: "11:40" }),
+    periodEnd(),
+  );
+  expect(answers.slice(1)).toEqual(["none missed_shot", "home made_shot", "none period_end"]);
   expect(after(missed2("home"), timeOut("home", { period: 2, clock: "12:00" })).at(-1)).toBe(
     "away period_start",
   );

@@ -93,11 +93,13 @@ function startPeriod(possession: PossessionFold, period: number): void {
   else give(possession, period === QUARTERS ? tip : otherSide(tip), "period_start");
 }
 
-/** The opening tip from its own row or, in feeds without one, from the first play of a side with the ball. */
+/**
+ * Who gained the opening tip shows in the first play of a side with the ball. Its own row would tell sooner,
+ * but some feeds have none, and others name the side that tapped the ball and not the one that got it.
+ */
 function learnOpeningTip(possession: PossessionFold, play: PlayEvent): void {
   if (possession.openingTip !== Side.NONE || play.period > 1) return;
-  const jumped = play.kind === PlayKind.JUMP_BALL && otherSide(play.side) !== Side.NONE;
-  if (jumped || showsOffense(play)) possession.openingTip = play.side;
+  if (showsOffense(play)) possession.openingTip = play.side;
 }
 
 /** The ball goes back to whoever had it. */
