@@ -1,6 +1,6 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { createHash } from "node:crypto";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import {
   GameInfoSchema,
   League,
@@ -11,6 +11,9 @@ import {
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type SourceGame } from "../source.ts";
 import { syntheticSeason, type SyntheticSeasonOptions } from "./season.ts";
+
+// A hundred thousand plays are looked at several times.
+vi.setConfig({ testTimeout: 60_000 });
 
 const START_TIME_MS = Date.UTC(2024, 9, 22, 23);
 const SEED = Number(process.env["SEED"] ?? 20241022);
