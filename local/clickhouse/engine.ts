@@ -15,6 +15,11 @@ export interface Engine {
 
 /** Runs one statement at a time; settings, database and parameters of a session stay until they are changed. */
 export interface EngineSession {
+  /**
+   * True after a statement that failed, until another succeeds. What the failed one had written already comes
+   * in front of the next result, so that one must be thrown away, or the session with it.
+   */
+  readonly failed: boolean;
   /** @param format - of the result, unless the statement names one. @throws QueryError */
   query(sql: string, format?: string): Promise<EngineResult>;
   /** Pieces of the result while it is being made; for formats without header and footer. @throws QueryError */
@@ -68,10 +73,19 @@ export async function openEngine(dataDir: string): Promise<Engine> {
 }
 
 function wrap(session: ChdbSession, onClose: () => void): EngineSession {
+  let failed = false;
+  const failure = (error: unknown): Error => {
+    failed = true;
+    return queryErrorFrom(error);
+  };
   return {
+    get failed() {
+      return failed;
+    },
     query: async (sql, format = "TabSeparated") => {
       try {
         const result = await session.queryAsync(sql, { format });
+        failed = false;
         return {
           bytes: result.bytes(),
           rows: result.rowsRead,
@@ -79,14 +93,14 @@ function wrap(session: ChdbSession, onClose: () => void): EngineSession {
           elapsedS: result.elapsed,
         };
       } catch (error) {
-        throw queryErrorFrom(error);
+        throw failure(error);
       }
     },
     stream: async function* (sql, format) {
       try {
         for await (const chunk of session.queryStream(sql, { format })) yield chunk.raw();
       } catch (error) {
-        throw queryErrorFrom(error);
+        throw failure(error);
       }
     },
     close: () => {

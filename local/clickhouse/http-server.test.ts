@@ -202,6 +202,17 @@ test("an error has ClickHouse's code in header and text, and the client reads it
   expect(await text("no_such_setting=1", "SELECT 1")).toContain("UNKNOWN_SETTING");
 });
 
+test("what a statement wrote before it failed is in nobody else's answer", async () => {
+  const failing =
+    "SELECT number, throwIf(number = 5) FROM numbers(10) SETTINGS max_block_size = 1 FORMAT JSON";
+  for (const session of ["", "session_id=failing"]) {
+    for (let index = 0; index < 8; index += 1) {
+      expect(await text(session, failing)).toContain("Code: 395.");
+      expect(await text(session, "SELECT 'mine'")).toBe("mine\n");
+    }
+  }
+});
+
 test("GET reads and refuses to write", async () => {
   expect(await (await fetch(`${server.url}/?query=SELECT%201`)).text()).toBe("1\n");
   const refused = await fetch(`${server.url}/?query=DROP%20TABLE%20test.rows`);
@@ -277,7 +288,9 @@ test("the statement of a client that went away is stopped", async () => {
   await expect.poll(async () => firstColumn(running), { timeout: 5_000 }).toEqual([1]);
   abort.abort();
   await gone;
-  await expect.poll(async () => firstColumn(running), { timeout: 5_000 }).toEqual([0]);
+  await expect.poll(async () => firstColumn(running), { timeout: 15_000 }).toEqual([0]);
+  const answers = await Promise.all(Array.from({ length: 8 }, async () => text("", "SELECT 1")));
+  expect(new Set(answers)).toEqual(new Set(["1\n"]));
 });
 
 test("two hundred inserts and reads at once all succeed, and no file of theirs is left", async () => {

@@ -64,7 +64,7 @@ export class SessionPool {
       await enter(slot, { ...state, database: state.database ?? "default" });
       return await work(slot.session);
     } finally {
-      const reusable = !state.discard && (await leave(slot, state));
+      const reusable = !state.discard && !slot.session.failed && (await leave(slot, state));
       this.#release(reusable ? slot : this.#replace(slot));
     }
   }
@@ -93,8 +93,9 @@ export class SessionPool {
         this.#named.delete(id);
         session.session.close();
       };
-      if (await leave(session, state)) session.expiry = setTimeout(forget, timeoutS * 1000).unref();
-      else forget();
+      if ((await recover(session.session)) && (await leave(session, state))) {
+        session.expiry = setTimeout(forget, timeoutS * 1000).unref();
+      } else forget();
       session.busy = false;
     }
   }
@@ -160,6 +161,17 @@ async function enter(slot: Slot, state: SessionState): Promise<void> {
     ...inOrder(state.settings).map(([name, value]) => `${name} = ${quote(value)}`),
   ];
   if (assignments.length > 0) await slot.session.query(`SET ${assignments.join(", ")}`);
+}
+
+/** Takes what a failed statement left in front of the next result. @returns false when that fails too. */
+async function recover(session: EngineSession): Promise<boolean> {
+  if (!session.failed) return true;
+  try {
+    await session.query("SELECT 1", "Null");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** @returns false when the session could not be brought back: `readonly` refuses even that. */
