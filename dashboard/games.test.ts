@@ -95,6 +95,7 @@ test("box lines carry what the load says, and the newest line wins", () => {
       starter: true,
       points: 5,
       playedS: 90,
+      asOfS: 0,
       fieldGoals: [2, 3],
     },
     { id: playerId(AWAY_ID, 7), side: "away", starter: false },

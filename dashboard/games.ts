@@ -158,7 +158,8 @@ function applyBody(game: Game, insight: Insight): void {
     case "box":
       for (const load of body.value.players) {
         const isRoom = game.players.size < MAX_PLAYERS_PER_GAME || game.players.has(load.playerId);
-        const line = playerLine(load, game.starterIds.has(load.playerId));
+        const play = game.plays.get(load.playNumber) ?? game.plays.get(game.headPlay);
+        const line = playerLine(load, game.starterIds.has(load.playerId), play?.elapsedS ?? 0);
         if (line === undefined || !isRoom) continue;
         game.players.set(line.id, line);
         game.changed.players.add(line.id);

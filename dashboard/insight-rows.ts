@@ -104,7 +104,11 @@ export function wireTeam(team: Team | undefined, fallback: string): WireTeam {
 }
 
 /** Line of a player; undefined when the side is not known, since then it belongs into no table. */
-export function playerLine(load: PlayerLoad, starter: boolean): PlayerLine | undefined {
+export function playerLine(
+  load: PlayerLoad,
+  starter: boolean,
+  asOfS: number,
+): PlayerLine | undefined {
   const side = wireSide(load.side);
   if (side === null) return undefined;
   return {
@@ -113,6 +117,7 @@ export function playerLine(load: PlayerLoad, starter: boolean): PlayerLine | und
     side,
     starter,
     onCourt: load.onCourt,
+    asOfS,
     playedS: round(load.playedS, 1),
     stintS: round(load.stintS, 1),
     stintMaxS: round(load.stintMaxS, 1),

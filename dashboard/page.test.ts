@@ -181,6 +181,11 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     await shows(".box-table.away tbody td", "1:01");
     await shows('[data-size="120"] tr[data-side="home"]', "BOS73–658%11–21–");
     await shows('[data-size="300"] tr[data-side="home"]', "BOS124–856%10–0090");
+    // The line is as of 11:40; 30 s later he has played and stood 30 s more, without a new line.
+    await publish(game, game.play({ ...PLAY, number: 2, clockS: 670 }));
+    await shows(`${row} td`, "10:35");
+    expect((await page.locator(`${row} td`).allTextContents())[14]).toBe("4:35");
+    await shows(".box-table.away tbody .rest", "rest 2:00");
     // Updates replace the row, they do not add one.
     await publish(
       game,

@@ -94,6 +94,8 @@ export interface PlayerLine {
   readonly side: WireSide;
   readonly starter: boolean;
   readonly onCourt: boolean;
+  /** Game time that the times of this line are as of: lines come when they change, time runs on between them. */
+  readonly asOfS: number;
   readonly playedS: number;
   readonly stintS: number;
   readonly stintMaxS: number;

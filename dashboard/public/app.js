@@ -107,7 +107,8 @@ function takeGame(detail) {
   for (const line of detail.players) watched.players.set(line.id, line);
   for (const row of detail.windows) watched.windows.set(`${row.side} ${row.sizeS}`, row);
   ask("game");
-  if (detail.plays.length > 0) ask("plays");
+  // The clock that runs on changes minutes and stints too.
+  if (detail.plays.length > 0) ask("plays", "box");
   if (detail.players.length > 0 || detail.windows.length > 0) ask("box");
 }
 

@@ -26,6 +26,12 @@ export function percentText(probability) {
   return `${Math.round(probability * 100)}%`;
 }
 
+/** @param {{ period: number, clockS: number }} stand @returns {number} game time since tip-off in seconds */
+export function elapsedOf({ period, clockS }) {
+  if (period < 1) return 0;
+  return period <= 4 ? period * 720 - clockS : 2880 + (period - 4) * 300 - clockS;
+}
+
 /** @param {number} points change in percentage points @returns {string} */
 export function changeText(points) {
   if (Math.abs(points) < 0.05) return "0.0";

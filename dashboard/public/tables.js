@@ -1,5 +1,5 @@
 // Box score and team windows.
-import { el, minutesText } from "./format.js";
+import { el, elapsedOf, minutesText } from "./format.js";
 
 /** @typedef {import("../wire.ts").PlayerLine} PlayerLine */
 /** @typedef {import("../wire.ts").WindowRow} WindowRow */
@@ -7,6 +7,7 @@ import { el, minutesText } from "./format.js";
 
 /** A stint of so many seconds fills its bar: starters sit down after 8 to 12 minutes. */
 const FULL_STINT_S = 720;
+const LAST_12_S = 720;
 /** Personal fouls that end a player's game, rule 12. */
 const FOUL_LIMIT = 6;
 
@@ -27,7 +28,7 @@ const BOX_COLUMNS = [
   ["USG", "Usage: share of the team's chances while on court"],
   ["TS", "True shooting percentage"],
   ["Stint", "Time on court since the last rest"],
-  ["Last 12", "Time on court in the last 12 game minutes"],
+  ["Last 12", "Time on court in the last 12 game minutes, at most"],
 ];
 
 /** @param {HTMLElement} container @param {readonly PlayerLine[]} players @param {GameSummary} summary */
@@ -45,7 +46,10 @@ export function renderBox(container, players, summary) {
   );
   const focusedSide = document.activeElement?.closest(".scroll")?.getAttribute("data-side");
   for (const side of /** @type {const} */ (["away", "home"])) {
-    const lines = players.filter((line) => line.side === side).sort(byRole);
+    const lines = players
+      .filter((line) => line.side === side)
+      .map((line) => carriedTo(elapsedOf(summary), line))
+      .sort(byRole);
     const table = boxTable(lines, summary[side].name, side);
     const region = el(
       "div",
@@ -65,6 +69,27 @@ export function renderBox(container, players, summary) {
     if (focusedSide === side) region.focus({ preventScroll: true });
   }
   for (const note of container.querySelectorAll(".note")) note.remove();
+}
+
+/**
+ * A line with its times as of now. Lines come at every substitution, so minutes, stint and rest are exact;
+ * of the last 12 minutes only the most that they can be is known until the player's next line.
+ * @param {number} nowS
+ * @param {PlayerLine} line
+ * @returns {PlayerLine}
+ */
+function carriedTo(nowS, line) {
+  const passedS = Math.max(0, nowS - line.asOfS);
+  if (line.onCourt) {
+    return {
+      ...line,
+      playedS: line.playedS + passedS,
+      stintS: line.stintS + passedS,
+      last12S: Math.min(LAST_12_S, line.last12S + passedS),
+    };
+  }
+  const restS = line.restS + passedS;
+  return { ...line, restS, last12S: Math.min(line.last12S, Math.max(0, LAST_12_S - restS)) };
 }
 
 /** Starters, then the bench by minutes. @param {PlayerLine} a @param {PlayerLine} b */
