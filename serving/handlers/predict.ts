@@ -55,33 +55,33 @@ export function createPredictor(registry: ModelRegistry): Predictor {
         const value = String(requests.length);
         throw new InvalidInputError([{ field: "requests.length", value, rule }]);
       }
-      return predictAll(registry, requests);
+      const version = requests[0]?.modelVersion ?? "";
+      const model = await modelFor(registry, version);
+      const values = valuesOf(requests, model);
+      const scores = await batcherOf(model).scoreMany(values, requests.length);
+      return requests.map((request, row) =>
+        predictionOf(request, model, scores[row] ?? Number.NaN),
+      );
     },
     listModels: () => registry.list().map(describe),
     model: (version) => describe(registry.card(version)),
   };
 }
 
-async function predictAll(
-  registry: ModelRegistry,
-  requests: readonly PredictRequest[],
-): Promise<Prediction[]> {
-  const first = requests[0];
-  if (first === undefined) return [];
-  const model = await modelFor(registry, first.modelVersion);
+/** All rows' features, one after the other; all requests must be for the same model. */
+function valuesOf(requests: readonly PredictRequest[], model: LoadedModel): Float32Array {
   const { features } = model.onnx;
+  const version = requests[0]?.modelVersion;
   const values = new Float32Array(requests.length * features);
   for (const [row, request] of requests.entries()) {
-    if (request.modelVersion !== first.modelVersion) {
+    if (request.modelVersion !== version) {
       const field = `requests[${row}].model_version`;
-      const rule = `must equal that of requests[0] (${JSON.stringify(first.modelVersion)})`;
-      const value = JSON.stringify(request.modelVersion);
-      throw new InvalidInputError([{ field, value, rule }]);
+      const rule = `must equal that of requests[0] (${JSON.stringify(version)})`;
+      throw new InvalidInputError([{ field, value: JSON.stringify(request.modelVersion), rule }]);
     }
     values.set(vectorOf(request, model, `requests[${row}].`), row * features);
   }
-  const scores = await model.onnx.score(values, requests.length);
-  return requests.map((request, row) => predictionOf(request, model, scores[row] ?? Number.NaN));
+  return values;
 }
 
 function modelFor(registry: ModelRegistry, version: string): LoadedModel | Promise<LoadedModel> {

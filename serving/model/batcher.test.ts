@@ -41,6 +41,16 @@ test("a full queue refuses instead of growing", async () => {
   expect(await batcher.score(row)).toBe(0);
 });
 
+test("rows that come together count towards the limit while they are scored", async () => {
+  const { model } = recordingModel();
+  const batcher = createBatcher(model, 3);
+  const values = Float32Array.of(1, 0, 2, 0);
+  const first = batcher.scoreMany(values, 2);
+  await expect(batcher.scoreMany(values, 2)).rejects.toThrow(OverloadedError);
+  expect([...(await first)]).toEqual([1, 2]);
+  expect([...(await batcher.scoreMany(values, 2))]).toEqual([1, 2]);
+});
+
 test("a model that fails fails the rows of its run only", async () => {
   const { model } = recordingModel();
   let broken = true;

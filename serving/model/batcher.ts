@@ -16,6 +16,12 @@ export interface Batcher {
    * @throws OverloadedError when {@link MAX_WAITING_ROWS} rows wait already.
    */
   score(vector: Float32Array): Promise<number>;
+  /**
+   * Rows that came together already.
+   * @param values - `rows * features` numbers.
+   * @throws OverloadedError as `score`
+   */
+  scoreMany(values: Float32Array, rows: number): Promise<Float32Array>;
 }
 
 /** Rows that may wait: half a second of work at the pace of single calls, 4 MB of features. */
@@ -35,7 +41,15 @@ interface Waiting {
 export function createBatcher(model: OnnxModel, maxWaitingRows = MAX_WAITING_ROWS): Batcher {
   let waiting: Waiting[] = [];
   let running = false;
+  /** Rows of `scoreMany` that are under way. */
+  let owed = 0;
 
+  const checkRoom = (rows: number): void => {
+    // A batch that is larger than the limit by itself still goes through an idle model.
+    const busy = waiting.length + owed;
+    if (busy === 0 || busy + rows <= maxWaitingRows) return;
+    throw new OverloadedError(`${busy} rows wait for the model; try again later`);
+  };
   const runBatches = async (): Promise<void> => {
     while (waiting.length > 0) {
       const batch = waiting.slice(0, MAX_BATCH_ROWS);
@@ -48,9 +62,7 @@ export function createBatcher(model: OnnxModel, maxWaitingRows = MAX_WAITING_ROW
   return {
     score(vector) {
       assert(vector.length === model.features, "a row must have the model's number of features");
-      if (waiting.length >= maxWaitingRows) {
-        throw new OverloadedError(`${maxWaitingRows} rows wait for the model; try again later`);
-      }
+      checkRoom(1);
       return new Promise((resolve, reject) => {
         waiting.push({ vector: vector.slice(), resolve, reject });
         if (running) return;
@@ -58,6 +70,15 @@ export function createBatcher(model: OnnxModel, maxWaitingRows = MAX_WAITING_ROW
         // After the sockets were read: requests that arrived together are scored together.
         setImmediate(() => void runBatches());
       });
+    },
+    async scoreMany(values, rows) {
+      checkRoom(rows);
+      owed += rows;
+      try {
+        return await model.score(values, rows);
+      } finally {
+        owed -= rows;
+      }
     },
   };
 }
