@@ -1,4 +1,4 @@
 // Runs after `npm ci` and `npm install`.
-import { finishInstall } from "./bootstrap.js";
+import { linkProgram } from "./bootstrap.js";
 
-finishInstall();
+linkProgram();

@@ -2,5 +2,5 @@
 // The program `courtside`: makes sure that it can run, then runs it.
 import { ensureDependencies, runScript } from "./bootstrap.js";
 
-ensureDependencies();
+ensureDependencies({ tools: false });
 runScript("cli/main.ts", process.argv.slice(2));

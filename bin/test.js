@@ -2,5 +2,5 @@
 // `npm test`: makes sure that the tests can run, then runs them.
 import { ensureDependencies, runScript } from "./bootstrap.js";
 
-ensureDependencies();
+ensureDependencies({ tools: true });
 runScript("scripts/test.ts", process.argv.slice(2));
