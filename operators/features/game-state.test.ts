@@ -29,45 +29,54 @@ function stateAfter(...plays: PlayEvent[]): ReturnType<typeof gameStateOf> {
   return gameStateOf(fold);
 }
 
-test("the state of random games always has the feed's score, clock and last plays", () => {
-  check(
-    property(arbitraryGame(), (plays) => {
-      const fold = createGameFold(undefined, GAME);
-      for (const [i, play] of plays.entries()) {
-        applyPlay(fold, play);
-        const state = gameStateOf(fold);
-        expect(state.homeScore).toBe(play.homeScore);
-        expect(state.awayScore).toBe(play.awayScore);
-        expect(state.period).toBe(play.period);
-        expect(state.clockRemainingS).toBe(play.clockRemainingDs / 10);
-        const last = plays.slice(Math.max(0, i - 4), i + 1);
-        expect(state.lastPlays.map((recent) => recent.playNumber)).toEqual(
-          last.map((recent) => recent.playNumber),
-        );
-        const points = state.lastPlays.at(-1)?.points;
-        expect(points).toBe(play.shotMade ? play.shotValue : 0);
-      }
-    }),
-  );
-});
+test(
+  "the state of random games always has the feed's score, clock and last plays",
+  { timeout: 60_000 },
+  () => {
+    check(
+      property(arbitraryGame(), (plays) => {
+        const fold = createGameFold(undefined, GAME);
+        for (const [i, play] of plays.entries()) {
+          applyPlay(fold, play);
+          const state = gameStateOf(fold);
+          expect(state.homeScore).toBe(play.homeScore);
+          expect(state.awayScore).toBe(play.awayScore);
+          expect(state.period).toBe(play.period);
+          expect(state.clockRemainingS).toBe(play.clockRemainingDs / 10);
+          const last = plays.slice(Math.max(0, i - 4), i + 1);
+          expect(state.lastPlays.map((recent) => recent.playNumber)).toEqual(
+            last.map((recent) => recent.playNumber),
+          );
+          const points = state.lastPlays.at(-1)?.points;
+          expect(points).toBe(play.shotMade ? play.shotValue : 0);
+        }
+      }),
+      { numRuns: 40 },
+    );
+  },
+);
 
-test("a fold that went through a checkpoint after each play ends where the undisturbed one does", () => {
-  check(
-    property(arbitraryGame(), (plays) => {
-      const whole = createGameFold(gameInfo(), GAME);
-      let restarted = createGameFold(gameInfo(), GAME);
-      for (const play of plays) {
-        applyPlay(whole, play);
-        applyPlay(restarted, play);
-        const bytes = toBinary(GameFoldSchema, restarted);
-        restarted = fromBinary(GameFoldSchema, bytes);
-        expect(toBinary(GameFoldSchema, whole)).toEqual(bytes);
-        expect(gameStateOf(restarted)).toEqual(gameStateOf(whole));
-      }
-    }),
-    { numRuns: 40 },
-  );
-});
+test(
+  "a fold that went through a checkpoint after each play ends where the undisturbed one does",
+  { timeout: 60_000 },
+  () => {
+    check(
+      property(arbitraryGame(), (plays) => {
+        const whole = createGameFold(gameInfo(), GAME);
+        let restarted = createGameFold(gameInfo(), GAME);
+        for (const play of plays) {
+          applyPlay(whole, play);
+          applyPlay(restarted, play);
+          const bytes = toBinary(GameFoldSchema, restarted);
+          restarted = fromBinary(GameFoldSchema, bytes);
+          expect(toBinary(GameFoldSchema, whole)).toEqual(bytes);
+          expect(gameStateOf(restarted)).toEqual(gameStateOf(whole));
+        }
+      }),
+      { numRuns: 15 },
+    );
+  },
+);
 
 test("a state that was told does not change with later plays", () => {
   const fold = createGameFold(gameInfo(), GAME);

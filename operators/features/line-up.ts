@@ -76,15 +76,18 @@ function setLineUp(fold: PlayersFold, side: Side, next: readonly number[], chang
   else fold.awayOnCourtIds = [...next];
 }
 
-/** Begins a stint; who left at this very moment has not rested, and his stint goes on. */
+/**
+ * Begins a stint; who left at this very moment has not rested, and his stint goes on. A line-up that holds
+ * from the period's start cannot take back the minutes of a change that was told before it.
+ */
 export function enterCourt(player: PlayerFold, fold: PlayersFold, atDs: number): void {
   const lastEndDs = player.stintEndsDs.at(-1);
-  if (lastEndDs === atDs) {
-    const startDs = player.stintStartsDs.pop() ?? atDs;
+  if (lastEndDs !== undefined && lastEndDs >= atDs) {
+    const startDs = player.stintStartsDs.pop() ?? lastEndDs;
     player.stintEndsDs.pop();
     player.playedDs -= lastEndDs - startDs;
     player.sinceDs = startDs;
-  } else player.sinceDs = atDs;
+  } else player.sinceDs = player.hasPlayed ? Math.max(atDs, player.sinceDs) : atDs;
   player.onCourt = true;
   player.hasPlayed = true;
   player.marginAtStart = fold.margin;
@@ -92,7 +95,8 @@ export function enterCourt(player: PlayerFold, fold: PlayersFold, atDs: number):
 }
 
 function leaveCourt(player: PlayerFold, fold: PlayersFold, atDs: number): void {
-  const stintDs = Math.max(0, atDs - player.sinceDs);
+  const endDs = Math.max(atDs, player.sinceDs);
+  const stintDs = endDs - player.sinceDs;
   const gained = fold.margin - player.marginAtStart;
   player.plusMinus += player.side === Side.HOME ? gained : -gained;
   player.teamChances += chancesOf(fold, player.side) - player.teamChancesAtStart;
@@ -100,11 +104,11 @@ function leaveCourt(player: PlayerFold, fold: PlayersFold, atDs: number): void {
   player.stintMaxDs = Math.max(player.stintMaxDs, stintDs);
   if (stintDs > 0) {
     player.stintStartsDs.push(player.sinceDs);
-    player.stintEndsDs.push(atDs);
+    player.stintEndsDs.push(endDs);
   }
   forgetStints(player, atDs - LOAD_WINDOW_DS);
   player.onCourt = false;
-  player.sinceDs = atDs;
+  player.sinceDs = endDs;
 }
 
 /** Drops stints that ended at or before `untilDs`: they reach into no later window. */

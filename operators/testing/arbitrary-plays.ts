@@ -42,7 +42,8 @@ export function arbitraryGame(maxPlays = 120): Arbitrary<PlayEvent[]> {
   const row = record({
     kind: constantFrom(...KINDS),
     side: constantFrom<TeamSide>("home", "away"),
-    pauseDs: integer({ min: 0, max: 900 }),
+    // Few values, so that plays often lie exactly a window's length apart.
+    pauseDs: constantFrom(0, 0, 50, 100, 200, 300, 600, 700),
     isThree: boolean(),
     shotMade: boolean(),
     isOffensive: boolean(),
@@ -51,7 +52,7 @@ export function arbitraryGame(maxPlays = 120): Arbitrary<PlayEvent[]> {
     other: integer({ min: 0, max: 7 }),
     lineUp: integer({ min: -1, max: 3 }),
   });
-  return array(row, { maxLength: maxPlays }).map((rows) => {
+  return array(row, { maxLength: maxPlays, size: "max" }).map((rows) => {
     let timeDs = 0;
     const plays = rows.map((choice) => {
       timeDs = Math.min(LAST_DS, timeDs + choice.pauseDs);
