@@ -108,11 +108,17 @@ async function run(context: CommandContext): Promise<number> {
   const specs = pipelineSpecs({ ...options, natsServer: natsServer?.path }, place);
   try {
     const work = async (): Promise<number | undefined> => {
-      await startPipeline(session.supervisor, specs);
+      const pipeline = startPipeline(session.supervisor, specs);
+      await pipeline.stores;
+      // Who watches wants the first play soon; who measures wants no play that waited for the start.
+      if (options.untilDone) await pipeline.everything;
+      const replaying = replay(session, options, urls);
+      replaying.catch(() => {});
+      await pipeline.everything;
       const upS = (performance.now() - startMs) / 1000;
       say(`${specs.length} processes are ready after ${upS.toFixed(1)} s`);
       printAddresses(context, options, urls, terminal);
-      return play(context, options, { session, urls, startMs, say });
+      return finish(context, options, { session, urls, startMs, say, replaying });
     };
     const stopped = untilStopped(context.signal);
     const exitCode = await Promise.race([work(), session.failed, stopped]);
@@ -130,21 +136,32 @@ async function untilStopped(signal: AbortSignal): Promise<undefined> {
   if (!signal.aborted) await once(signal, "abort");
 }
 
-interface PlayContext {
+interface FinishContext {
+  readonly replaying: Promise<Replayed>;
   readonly session: Session;
   readonly urls: RunUrls;
   readonly startMs: number;
   readonly say: (text: string) => void;
 }
 
-async function play(
+interface Replayed {
+  readonly startMs: number;
+  readonly result: ReplayResult;
+}
+
+async function replay(session: Session, options: UpOptions, urls: RunUrls): Promise<Replayed> {
+  const startMs = performance.now();
+  const last = await session.supervisor.run(replaySpec(options, urls), () => {});
+  return { startMs, result: replayResult(last) };
+}
+
+/** Waits for the end of the replay, and for the store when that was asked for. */
+async function finish(
   context: CommandContext,
   options: UpOptions,
-  { session, urls, startMs, say }: PlayContext,
+  { session, urls, startMs, say, replaying }: FinishContext,
 ): Promise<number | undefined> {
-  const replayStartMs = performance.now();
-  const last = await session.supervisor.run(replaySpec(options, urls), () => {});
-  const replay = replayResult(last);
+  const { startMs: replayStartMs, result: replay } = await replaying;
   say(
     `replayed ${count(replay.games.length)} games: ` +
       `${count(replay.plays)} plays, ${count(replay.deadLetters)} dead letters`,

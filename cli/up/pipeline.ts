@@ -72,16 +72,24 @@ export interface Place {
   readonly data: DataDirLayout;
 }
 
-/**
- * Starts all processes at once; each waits by itself for those it needs.
- *
- * @throws ChildFailedError of the first that cannot start.
- */
-export async function startPipeline(
+export interface StartedPipeline {
+  /** The broker and the store answer: what a replay needs. */
+  readonly stores: Promise<unknown>;
+  /** Everything is ready. Both reject with the ChildFailedError of the first that cannot start. */
+  readonly everything: Promise<unknown>;
+}
+
+/** Starts all processes at once; each waits by itself for those it needs. */
+export function startPipeline(
   supervisor: Supervisor,
   specs: readonly ChildSpec[],
-): Promise<void> {
-  await Promise.all(specs.map(async (spec) => supervisor.start(spec)));
+): StartedPipeline {
+  const starts = specs.map((spec) => ({ name: spec.name, ready: supervisor.start(spec) }));
+  const stores = starts.filter(({ name }) => name === "nats" || name === "clickhouse");
+  return {
+    stores: Promise.all(stores.map(async ({ ready }) => ready)),
+    everything: Promise.all(starts.map(async ({ ready }) => ready)),
+  };
 }
 
 /** The command that replays the source into the pipeline. */
