@@ -43,7 +43,7 @@ export function arbitraryGame(maxPlays = 120): Arbitrary<PlayEvent[]> {
     kind: constantFrom(...KINDS),
     side: constantFrom<TeamSide>("home", "away"),
     // Few values, so that plays often lie exactly a window's length apart.
-    pauseDs: constantFrom(0, 0, 50, 100, 200, 300, 600, 700),
+    pauseDs: constantFrom(0, 0, 0, 50, 100, 100, 200, 600),
     isThree: boolean(),
     shotMade: boolean(),
     isOffensive: boolean(),
