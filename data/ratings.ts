@@ -36,9 +36,13 @@ const DAY_MS = 86_400_000;
 export function pregameForms(games: readonly RatedGame[]): ReadonlyMap<string, PregameForms> {
   const league = new Ratings();
   const forms = new Map<string, PregameForms>();
-  const byDate = Map.groupBy(games, (game) => game.date);
-  for (const date of [...byDate.keys()].sort()) {
-    const today = byDate.get(date) ?? [];
+  const byDate = new Map<string, RatedGame[]>();
+  for (const game of games) {
+    const sameDay = byDate.get(game.date);
+    if (sameDay === undefined) byDate.set(game.date, [game]);
+    else sameDay.push(game);
+  }
+  for (const [date, today] of [...byDate].sort(([a], [b]) => (a < b ? -1 : 1))) {
     for (const game of today) {
       league.startSeason(game.season);
       forms.set(

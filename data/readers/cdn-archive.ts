@@ -191,9 +191,10 @@ function splitPlayersOn(
   teams: Teams,
 ): void {
   const sides = new Map<number, Side>();
-  for (const play of plays) {
-    if (play.actorId !== 0 && play.teamId !== 0)
-      sides.set(play.actorId, sideOf(teams, play.teamId));
+  for (const { actorId, assisterId, teamId } of plays) {
+    const side = sideOf(teams, teamId);
+    if (side === Side.NONE) continue;
+    for (const id of [actorId, assisterId]) if (id !== 0) sides.set(id, side);
   }
   const split = new Map<string, { home: number[]; away: number[] }>();
   for (const play of plays) {

@@ -72,7 +72,7 @@ class GameCutter {
   add(row: CsvRow): GameRows<CsvRow> | undefined {
     const gameId = this.#gameIdOf(row);
     if (gameId === undefined) {
-      this.#stray(row, "", noGame(row, this.#gameIdAt));
+      this.#stray(row, "", this.#noGame(row));
       return undefined;
     }
     if (this.#finished.has(gameId)) {
@@ -129,10 +129,14 @@ class GameCutter {
     this.#strays = [];
     return game;
   }
-}
 
-function noGame(row: CsvRow, at: number): Problem {
-  const found = row.fields[at] ?? "";
-  const message = `the game id is "${found.slice(0, 40)}", expected ten digits such as 0022300001`;
-  return { reason: "MISSING_GAME_ID", message };
+  #noGame(row: CsvRow): Problem {
+    if (row.fields.length !== this.#columns) {
+      const found = `${row.fields.length} column(s), expected ${this.#columns} as in the header`;
+      return { reason: "MALFORMED_ROW", message: `the row has ${found}, and names no game` };
+    }
+    const found = (row.fields[this.#gameIdAt] ?? "").slice(0, 40);
+    const message = `the game id is "${found}", expected ten digits such as 0022300001`;
+    return { reason: "MISSING_GAME_ID", message };
+  }
 }

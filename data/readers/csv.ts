@@ -47,15 +47,17 @@ function takeRows(
   last: boolean,
 ): { rows: CsvRow[]; used: number } {
   const rows: CsvRow[] = [];
+  let width = columns;
   let at = 0;
   while (at < lines.length) {
-    let record = recordAt(lines, at, columns);
+    let record = recordAt(lines, at, width);
     if (record === "more") {
       if (!last) break;
       record = oneLine(lines, at);
     }
     if (record.text !== "")
       rows.push({ line: firstLine + at, text: record.text, fields: record.fields });
+    if (record.text !== "") width ||= record.fields.length;
     at += record.span;
   }
   return { rows, used: at };
@@ -74,7 +76,7 @@ function recordAt(lines: readonly string[], at: number, columns: number): CsvRec
   if (!line.includes('"')) return { span: 1, text: line, fields: line.split(",") };
   let text = line;
   for (let span = 1; span <= RECORD_MAX_LINES; span++) {
-    const fields = splitQuoted(text);
+    const fields = splitQuoted(text, span > 1);
     if (fields !== undefined) {
       // A stray quote can also be closed by a quote of a later row; then the columns do not fit.
       return span === 1 || fields.length === columns ? { span, text, fields } : oneLine(lines, at);
@@ -91,8 +93,11 @@ function oneLine(lines: readonly string[], at: number): CsvRecord {
   return { span: 1, text, fields: [text] };
 }
 
-/** Fields of a whole record; undefined when a quoted field is not closed in it. */
-export function splitQuoted(text: string): string[] | undefined {
+/**
+ * Fields of a whole record; undefined when a quoted field is not closed in it. Text between a closing quote
+ * and the next comma is outside the standard; it is kept as it stands, or `strict` makes the record empty.
+ */
+export function splitQuoted(text: string, strict = false): string[] | undefined {
   const fields: string[] = [];
   let at = 0;
   for (;;) {
@@ -109,7 +114,7 @@ export function splitQuoted(text: string): string[] | undefined {
         at++;
       }
       const comma = text.indexOf(",", at);
-      // Text between the closing quote and the comma is outside the standard; it is kept as it stands.
+      if (strict && text[at] !== undefined && at !== comma) return [];
       fields.push(field + text.slice(at, comma < 0 ? undefined : comma));
       if (comma < 0) return fields;
       at = comma + 1;

@@ -39,6 +39,8 @@ export interface FeedInfo {
   readonly venue?: string;
   readonly neutralSite?: boolean;
   readonly roster?: readonly RosterPlayer[];
+  /** Names of players by id, for those who only appear beside others. */
+  readonly names?: ReadonlyMap<number, string>;
   /** False when the feed says that the game goes on; undefined when it does not say. */
   readonly final?: boolean;
 }
@@ -148,7 +150,7 @@ function gameInfo(
       official?.neutralSite === true ||
       isRestartGame(season, day.guessed ? "" : day.date) ||
       turned,
-    roster: [...(feedInfo.roster ?? rosterOf(plays))],
+    roster: [...(feedInfo.roster ?? rosterOf(plays, feedInfo.names))],
     feed,
   });
   addForms(info, reference);
@@ -178,14 +180,20 @@ function teamMessage(team: TeamName): Team {
 }
 
 /** Everybody who takes part by the rows; people with nothing but technical fouls may be coaches. */
-function rosterOf(plays: readonly PlayEvent[]): RosterPlayer[] {
+function rosterOf(
+  plays: readonly PlayEvent[],
+  names: ReadonlyMap<number, string> = new Map(),
+): RosterPlayer[] {
   const roster = new Map<number, RosterPlayer>();
-  for (const play of plays) {
-    if (play.actorId === 0 || play.teamId === 0) continue;
-    const known = roster.get(play.actorId);
-    if (known !== undefined || isBenchPlay(play)) continue;
-    const { actorId: playerId, actorName: name, teamId } = play;
+  const add = (playerId: number, teamId: number, name: string): void => {
+    if (playerId === 0 || roster.has(playerId)) return;
     roster.set(playerId, create(RosterPlayerSchema, { playerId, name, teamId }));
+  };
+  for (const play of plays) {
+    const { teamId } = play;
+    if (teamId === 0 || isBenchPlay(play)) continue;
+    add(play.actorId, teamId, play.actorName);
+    for (const id of [play.assisterId, play.playerInId]) add(id, teamId, names.get(id) ?? "");
   }
   for (const side of [Side.HOME, Side.AWAY]) {
     const first = plays.find((play) => play.period === 1 && onCourt(play, side).length > 0);

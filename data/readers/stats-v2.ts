@@ -71,7 +71,12 @@ export class StatsV2Reader {
 
   readGame(game: GameRows<CsvRow>, origin: GameOrigin): SourceGame {
     const votes = new SideVotes();
-    const drafts = game.rows.map((row) => this.#draft(row, game.gameId, votes));
+    const names = new Map<number, string>();
+    const drafts = game.rows.map((row) => {
+      const draft = this.#draft(row, game.gameId, votes);
+      names.set(this.#cells.int("PLAYER2_ID", ID_MAX), this.#cells.text("PLAYER2_NAME"));
+      return draft;
+    });
     const teams = votes.teams(origin.reference.games.get(game.gameId));
     for (const { play } of drafts) setTeamOfEvent(play, teams);
     setSides(drafts, teams);
@@ -90,6 +95,7 @@ export class StatsV2Reader {
     } else setRecordedTimes(plays, times, CLOCK_STEP_MS);
     return finishGame(origin, game, drafts, accepted, teams, {
       tipoffMs: tipoffMs ?? defaultTipoffMs(date),
+      names,
     });
   }
 

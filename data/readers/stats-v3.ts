@@ -48,6 +48,8 @@ export class StatsV3Reader {
   readonly feed = Feed.STATS_V3;
   readonly #cells: RowCells;
   readonly #names = new NameBook();
+  /** Names of all players of the file so far, by id. */
+  readonly #playerNames = new Map<number, string>();
 
   constructor(header: readonly string[]) {
     this.#cells = new RowCells(header);
@@ -61,11 +63,7 @@ export class StatsV3Reader {
     setSides(drafts, teams);
     const accepted = acceptPlays(drafts, game.gameId);
     const plays = accepted.map((draft) => draft.play);
-    const nameOf = new Map(plays.map((play) => [play.actorId, play.actorName]));
-    for (const play of plays) {
-      this.#nameOthers(play, teams);
-      if (play.kind === PlayKind.JUMP_BALL) play.actorName = nameOf.get(play.actorId) ?? "";
-    }
+    for (const play of plays) this.#nameOthers(play, teams);
     setReboundKinds(plays);
     setLineUps(plays, { changesAtBreaks: false });
     const { date } = gameDay(game.gameId, origin.reference);
@@ -75,7 +73,8 @@ export class StatsV3Reader {
     );
     const tipoffMs = anchors.find((time) => time !== undefined) ?? defaultTipoffMs(date);
     estimateTimes(plays, tipoffMs, anchors);
-    return finishGame(origin, game, drafts, accepted, teams, { tipoffMs });
+    const names = this.#playerNames;
+    return finishGame(origin, game, drafts, accepted, teams, { tipoffMs, names });
   }
 
   #draft(row: CsvRow, gameId: string, votes: SideVotes): Draft {
@@ -149,9 +148,13 @@ export class StatsV3Reader {
     votes.add(play.teamId, side);
     votes.name(play.teamId, cells.text("teamTricode"));
     if (play.actorId === 0) return;
+    this.#playerNames.set(play.actorId, play.actorName);
     const surname = cells.text("playerName");
     const leaving = play.description.indexOf(" FOR ");
-    if (play.kind !== PlayKind.SUBSTITUTION) {
+    if (play.kind === PlayKind.JUMP_BALL) {
+      const name = JUMPER.exec(play.description)?.[1] ?? "";
+      this.#names.learn(play.teamId, plainLetters(name), play.actorId);
+    } else if (play.kind !== PlayKind.SUBSTITUTION) {
       this.#names.learn(play.teamId, spelledName(play.description, surname), play.actorId);
     } else if (leaving >= 0) {
       const name = plainLetters(play.description.slice(leaving + " FOR ".length));
@@ -184,6 +187,7 @@ export class StatsV3Reader {
     // Two of the same name: the feed does not tell which.
     const found = home !== 0 && away !== 0 ? 0 : home || away;
     play.actorId = found;
+    play.actorName = this.#playerNames.get(found) ?? "";
     play.teamId = found === 0 ? 0 : home === 0 ? teams.away.teamId : teams.home.teamId;
     play.side = sideOf(teams, play.teamId);
   }
@@ -201,6 +205,7 @@ const PLAIN_KINDS: Readonly<Record<string, PlayKind>> = {
 
 const ASSIST = /\(([^()]+) \d+ AST\)/;
 const COMING_IN = /^SUB: (.+) FOR /;
+const JUMPER = /^Jump Ball (?:\(CC\) )?(.+) vs\. /;
 const TIP = /Tip to (.+)$/;
 const FREE_THROW_OF = /(\d) of (\d)/;
 
