@@ -69,7 +69,7 @@ export async function train(options: TrainOptions): Promise<ModelCard> {
       rows: design.rows,
       dataSha256: training.sha256,
       seed,
-      method: `logistic regression by Newton's method on every ${every}th play, decided games left out`,
+      method: `logistic regression by Newton's method on one play in ${every}, decided games left out`,
     },
     evaluation: {
       season: split.heldOut.season,
