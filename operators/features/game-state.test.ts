@@ -51,7 +51,7 @@ test(
           expect(points).toBe(play.shotMade ? play.shotValue : 0);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 40, interruptAfterTimeLimit: 20_000 },
     );
   },
 );
@@ -73,7 +73,7 @@ test(
           expect(gameStateOf(restarted)).toEqual(gameStateOf(whole));
         }
       }),
-      { numRuns: 15 },
+      { numRuns: 15, interruptAfterTimeLimit: 20_000 },
     );
   },
 );

@@ -235,7 +235,7 @@ test(
           }
         }
       }),
-      { numRuns: 20 },
+      { numRuns: 20, interruptAfterTimeLimit: 20_000 },
     );
   },
 );
@@ -261,7 +261,7 @@ test(
           expect(load.usage).toBeGreaterThanOrEqual(0);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 40, interruptAfterTimeLimit: 20_000 },
     );
   },
 );

@@ -68,7 +68,7 @@ test(
           expect(state.awayLast10Min).toMatchObject(recount(since(10), Side.AWAY));
         }
       }),
-      { numRuns: 8 },
+      { numRuns: 8, interruptAfterTimeLimit: 20_000 },
     );
   },
 );

@@ -178,7 +178,7 @@ test(
           expect(out).toEqual(featureVectorOf(state));
         }
       }),
-      { numRuns: 10 },
+      { numRuns: 10, interruptAfterTimeLimit: 20_000 },
     );
   },
 );
