@@ -13,6 +13,9 @@ const KEPT_RUNS = 3;
 /** Least free space to start with: twice what the broker and the store take for a hundred games with their logs. */
 const MIN_FREE_BYTES = 256 * 1024 * 1024;
 
+/** Below this a run is stopped, so that the store can still close its files in order. */
+export const MIN_RUNNING_FREE_BYTES = 32 * 1024 * 1024;
+
 /** The data directory cannot be used as it is. */
 export class DataDirError extends CourtsideError {
   override readonly code = "DATA_DIR_UNUSABLE";

@@ -110,6 +110,9 @@ server_name: courtside
 jetstream {
   store_dir: ${JSON.stringify(storeFolder)}
   max_memory_store: 256MB
+  # Streams reserve their limits out of this. A share of the free space, the default, would refuse them on a small
+  # disk that their messages would fit on; whether the disk is full is looked at by whoever runs the server.
+  max_file_store: 64GB
 }
 # The server's own default, spelled out since frames are cut to fit it.
 max_payload: 1MB

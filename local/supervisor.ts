@@ -8,13 +8,15 @@ import {
   type ChildMessage,
   type ChildSpec,
 } from "./child.ts";
-import { DiskFullError } from "./data-dir.ts";
+import { DiskFullError, MIN_RUNNING_FREE_BYTES } from "./data-dir.ts";
 import { isErrno } from "./process.ts";
 import type { RunProcess } from "./run-file.ts";
 
 /** The slowest child, the store with a season in it, is ready in five seconds on two busy cores. */
 const READY_TIMEOUT_MS = 60_000;
 const STOP_GRACE_MS = 10_000;
+/** A child that is not ready yet has nothing to put in order, and may be deep in a wait for another one. */
+const EARLY_STOP_GRACE_MS = 1_000;
 const FIRST_BACK_OFF_MS = 100;
 const MAX_BACK_OFF_MS = 5_000;
 /** A child that ends by its own doing more often than this within the time below will not do better the next time. */
@@ -53,6 +55,7 @@ interface Supervised {
   readonly spec: ChildSpec;
   readonly logFile: string;
   child: Child | undefined;
+  isReady: boolean;
   /** When it ended lately, by its own doing or by a signal. */
   crashesMs: readonly number[];
   killsMs: readonly number[];
@@ -103,6 +106,7 @@ export class Supervisor {
     const entry = this.#enter(spec);
     for (;;) {
       let last: ChildMessage = {};
+      entry.isReady = true;
       const child = await this.#launch(entry, (message) => {
         last = message;
         onMessage(message);
@@ -120,7 +124,7 @@ export class Supervisor {
     // A child that is being started right now stops itself when it sees the signal.
     await Promise.allSettled(this.#launching);
     for (const entry of this.#entries.toReversed()) {
-      await entry.child?.stop(STOP_GRACE_MS);
+      await entry.child?.stop(entry.isReady ? STOP_GRACE_MS : EARLY_STOP_GRACE_MS);
       await entry.kept;
     }
   }
@@ -131,6 +135,7 @@ export class Supervisor {
       spec,
       logFile: join(this.#options.logs, `${spec.name}.log`),
       child: undefined,
+      isReady: false,
       crashesMs: [],
       killsMs: [],
       kept: Promise.resolve(),
@@ -144,6 +149,7 @@ export class Supervisor {
     try {
       for (;;) {
         const exit = await child.exited;
+        entry.isReady = false;
         if (this.#stopping.signal.aborted) return;
         await this.#afterEnd(entry, child, exit, false);
         [child] = await this.#bringUp(entry, false);
@@ -163,6 +169,7 @@ export class Supervisor {
         if (message["ready"] === true) ready.resolve(message);
       });
       const message = await this.#within(entry, child, ready.promise);
+      entry.isReady = message !== undefined;
       if (message !== undefined) return [child, message];
       const exit = await child.exited;
       this.#stopping.signal.throwIfAborted();
@@ -285,7 +292,9 @@ function tail(child: Child, entry: Supervised): string {
 }
 
 function explainLogError(error: unknown, logs: string): CourtsideError {
-  if (isErrno(error, "ENOSPC")) return new DiskFullError(logs, 0, 1, { cause: error });
+  if (isErrno(error, "ENOSPC")) {
+    return new DiskFullError(logs, 0, MIN_RUNNING_FREE_BYTES, { cause: error });
+  }
   return new ChildFailedError("logs", `cannot write logs to ${logs}: ${errorText(error)}`, {
     cause: error,
   });

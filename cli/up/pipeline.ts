@@ -86,10 +86,14 @@ export function startPipeline(
 ): StartedPipeline {
   const starts = specs.map((spec) => ({ name: spec.name, ready: supervisor.start(spec) }));
   const stores = starts.filter(({ name }) => name === "nats" || name === "clickhouse");
-  return {
+  const pipeline = {
     stores: Promise.all(stores.map(async ({ ready }) => ready)),
     everything: Promise.all(starts.map(async ({ ready }) => ready)),
   };
+  // A run that is stopped while it starts looks at neither any more.
+  pipeline.stores.catch(() => {});
+  pipeline.everything.catch(() => {});
+  return pipeline;
 }
 
 /** The command that replays the source into the pipeline. */

@@ -6,6 +6,7 @@ import {
   freeSpaceBytes,
   latestDataDir,
   layoutOf,
+  MIN_RUNNING_FREE_BYTES,
   openDataDir,
   pointLatestTo,
   type DataDir,
@@ -16,8 +17,6 @@ import { Supervisor } from "../../local/supervisor.ts";
 
 /** How often the free space is looked at while a run goes on. */
 const DISK_POLL_MS = 2_000;
-/** Below this the run is stopped, so that the store can still close its files in order. */
-const MIN_FREE_BYTES = 32 * 1024 * 1024;
 /** What programs and libraries write when there is no space left. */
 const DISK_FULL_TEXT = /ENOSPC|no space left|NOT_ENOUGH_SPACE|disk full/i;
 
@@ -89,15 +88,16 @@ export async function openSession(
 
 async function watchDisk(root: string): Promise<void> {
   const freeBytes = await freeSpaceBytes(root);
-  if (freeBytes < MIN_FREE_BYTES) throw new DiskFullError(root, freeBytes, MIN_FREE_BYTES);
+  if (freeBytes < MIN_RUNNING_FREE_BYTES)
+    throw new DiskFullError(root, freeBytes, MIN_RUNNING_FREE_BYTES);
 }
 
 /** A child that failed because the disk is full says so in its own words; here it is said in ours. */
 export async function explainFailure(error: unknown, root: string): Promise<unknown> {
   if (!(error instanceof CourtsideError) || error instanceof DiskFullError) return error;
   const freeBytes = await freeSpaceBytes(root);
-  if (!DISK_FULL_TEXT.test(error.message) && freeBytes >= MIN_FREE_BYTES) return error;
-  return new DiskFullError(root, freeBytes, MIN_FREE_BYTES, { cause: error });
+  if (!DISK_FULL_TEXT.test(error.message) && freeBytes >= MIN_RUNNING_FREE_BYTES) return error;
+  return new DiskFullError(root, freeBytes, MIN_RUNNING_FREE_BYTES, { cause: error });
 }
 
 /** A killed run without `--data` may still hold the ports that the next one wants. */
