@@ -67,7 +67,7 @@ const MAY_IMPORT: readonly { readonly from: string; readonly to: readonly string
 test("imports follow the table: move the code, or change the table with a reason", () => {
   const offences: string[] = [];
   for (const path of production) {
-    const rule = MAY_IMPORT.filter(({ from }) => path.startsWith(from)).at(-1);
+    const rule = MAY_IMPORT.findLast(({ from }) => path.startsWith(from));
     if (rule === undefined) continue;
     for (const target of importsOf(path))
       if (![rule.from, ...rule.to].some((allowed) => target.startsWith(allowed)))

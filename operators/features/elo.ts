@@ -21,6 +21,7 @@ const CARRY_OVER_TARGET = 1505;
 /** Standard deviation of (final margin - closing spread) in points: 12.96 over 12,843 games since 2015-16. */
 const SPREAD_SD_POINTS = 13;
 
+/** A finished game as the ratings see it. */
 export interface EloGame {
   /** Ratings before the game. */
   readonly homeElo: number;
@@ -31,6 +32,7 @@ export interface EloGame {
   readonly homeAdvantage: number;
 }
 
+/** Ratings of both teams. */
 export interface EloRatings {
   readonly homeElo: number;
   readonly awayElo: number;

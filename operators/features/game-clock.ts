@@ -1,7 +1,10 @@
 /** Game time. Quarters last 12 minutes, overtimes 5 (NBA rule book, rule 5, section I). */
 export const QUARTERS = 4;
+/** Length of a quarter in seconds. */
 export const QUARTER_S = 720;
+/** Length of an overtime in seconds. */
 export const OVERTIME_S = 300;
+/** Length of regulation in seconds. */
 export const REGULATION_S = QUARTERS * QUARTER_S;
 
 /** Length of a period in seconds; `period` counts from 1. */

@@ -128,6 +128,7 @@ export const teamWindowAggregate = {
   },
 };
 
+/** Whose window it is, and which. */
 export interface TeamWindowKey {
   readonly gameId: string;
   readonly teamId: number;

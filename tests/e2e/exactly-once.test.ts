@@ -148,8 +148,14 @@ test("a data directory in use and a season that is not there are one clear line,
   await running.finished;
   expect(isAlive(pidOf(run, "insight"))).toBe(false);
   const missing = await courtside(
-    ...["up", "--source", "/no/such/season.csv", "--until-done", "--port-base", "0"],
-    ...["--data", dataDir("missing")],
+    "up",
+    "--source",
+    "/no/such/season.csv",
+    "--until-done",
+    "--port-base",
+    "0",
+    "--data",
+    dataDir("missing"),
   );
   expect(missing.code).toBe(1);
   expect(missing.stderr).toContain("/no/such/season.csv");

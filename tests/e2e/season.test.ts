@@ -50,7 +50,14 @@ beforeAll(async () => {
   data = await mkdtemp(join(tmpdir(), "courtside-season-"));
   const flags = ["--games", String(GAMES), "--speed", "max", "--until-done", "--json"];
   const { code, stdout, stderr } = await courtside(
-    ...["up", "--source", SEASON, ...flags, "--data", data, "--port-base", "0"],
+    "up",
+    "--source",
+    SEASON,
+    ...flags,
+    "--data",
+    data,
+    "--port-base",
+    "0",
   );
   expect(code, stderr).toBe(0);
   summary = JSON.parse(stdout) as Summary;
