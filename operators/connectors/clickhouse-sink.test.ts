@@ -78,6 +78,21 @@ test("rows that were not sealed are not in the table", async () => {
   expect(open.seal(8)).toEqual([]);
 });
 
+test("tables are sealed in the order of their declaration, whatever was written first", () => {
+  const ordered = new ClickHouseSink<string>({
+    uid: "ordered",
+    job: "test",
+    client,
+    tables: ["games", "plays", "results"],
+    rows: (table, put) => put(table, { table }),
+    tracing: noTracing,
+    log: silentLog,
+  });
+  for (const table of ["results", "plays", "games", "plays"]) ordered.write(table, origin);
+  expect(ordered.seal(1).map((block) => block.table)).toEqual(["games", "plays", "results"]);
+  expect(() => ordered.write("elsewhere", origin)).toThrow(/does not declare table elsewhere/);
+});
+
 test("a table without a de-duplication window is refused with the statement that mends it", async () => {
   const careless = sink("courtside.careless");
   await expect(careless.open()).rejects.toThrow(NoDeduplicationWindowError);

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import type { ClickHouseClient } from "@clickhouse/client";
 import { delay } from "../../base/clock.ts";
@@ -37,7 +38,10 @@ export interface ClickHouseSinkOptions<T> {
   readonly uid: string;
   readonly job: string;
   readonly client: ClickHouseClient;
-  /** Tables that it writes, with their database: `courtside.plays`. */
+  /**
+   * Tables that it writes, with their database: `courtside.plays`. A checkpoint's rows become visible table
+   * by table in this order, so a reader who waits for the last table's row finds the others there.
+   */
   readonly tables: readonly string[];
   /** Puts the rows of one record into tables. */
   rows(value: T, put: (table: string, row: Row) => void): void;
@@ -77,7 +81,10 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
   write(value: T, origin: Origin): void {
     this.#options.rows(value, (table, row) => {
       let rows = this.#open.get(table);
-      if (rows === undefined) this.#open.set(table, (rows = []));
+      if (rows === undefined) {
+        assert(this.#options.tables.includes(table), `${this.uid} does not declare table ${table}`);
+        this.#open.set(table, (rows = []));
+      }
       rows.push(JSON.stringify(row));
       this.#openRows += 1;
     });
@@ -93,7 +100,8 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
   seal(checkpointId: number): readonly SealedRows[] {
     const { job } = this.#options;
     const blocks: SealedRows[] = [];
-    for (const [table, rows] of this.#open)
+    for (const table of this.#options.tables) {
+      const rows = this.#open.get(table) ?? [];
       for (let from = 0; from < rows.length; from += BLOCK_ROWS) {
         const part = rows.slice(from, from + BLOCK_ROWS);
         const block = String(from / BLOCK_ROWS);
@@ -104,6 +112,7 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
           bytes: Buffer.from(`${part.join("\n")}\n`),
         });
       }
+    }
     this.#open = new Map();
     this.#openRows = 0;
     this.#sealedTraces = [...this.#traces];
