@@ -73,6 +73,11 @@ test("v2: a score that the next row takes back is not believed, the points of th
   expect(game.plays.at(-1)).toMatchObject({ homeScore: 1, awayScore: 6 });
 });
 
+test("v2: a free throw that carries no score was not made, even where the text says no miss", async () => {
+  const game = await only(path.join(FIXTURES, "stats_v2.csv"));
+  expect(game.plays.at(-2)).toMatchObject({ description: "Free Throw 2 of 2", shotMade: false });
+});
+
 test("v2: the arena's clock is the event time, minutes are spread over their plays", async () => {
   const { plays } = await only(path.join(FIXTURES, "stats_v2.csv"));
   const times = plays.map((candidate) => Number(candidate.eventTimeMs));

@@ -142,8 +142,8 @@ function followFive(
       if (playerOutId !== 0 && !five.delete(playerOutId)) return undefined;
       if (playerInId !== 0) five.add(playerInId);
       const oneRow = playerOutId !== 0 && playerInId !== 0;
-      if (five.size > FIVE || (oneRow && five.size < FIVE)) return undefined;
-      // Between the two rows of one change there are four, or none can be named: only fives are told.
+      if (oneRow && five.size !== FIVE) return undefined;
+      // Between the rows of a change, which come in either order, there are four or six: only fives are told.
       ids = five.size === FIVE ? sorted(five) : [];
     }
     if (side === Side.HOME) play.homeOnCourtIds = ids;

@@ -56,7 +56,7 @@ const CLOCK_STEP_MS = 60_000;
  * | assister, stealer, fouled, player in | `PLAYER2_ID`; blocker `PLAYER3_ID` |
  * | score | `SCORE` = visitor - home, carried on as running maximum |
  * | shot | 3 points when the description has `3PT`; distance from `27'`; no place |
- * | free throw | made unless the description has MISS; `1 of 2` from the description |
+ * | free throw | made when the row has a score and no MISS; `1 of 2` from the description |
  * | foul kind | `EVENTMSGACTIONTYPE` |
  * | event time | `WCTIMESTRING` (Eastern, whole minutes) with the game date; estimated when no table dates it |
  * | on court | derived per period, see `setLineUps` |
@@ -253,7 +253,8 @@ function readKind(cells: RowCells, play: PlayEvent): void {
       return;
     case PlayKind.FREE_THROW: {
       play.shotValue = 1;
-      play.shotMade = !play.description.includes("MISS");
+      // Made ones carry the score; a few texts have neither MISS nor points.
+      play.shotMade = !play.description.includes("MISS") && cells.text("SCORE") !== "";
       const match = FREE_THROW_OF.exec(play.description);
       play.freeThrowNumber = Number(match?.[1] ?? 1);
       play.freeThrowCount = Number(match?.[2] ?? 1);
