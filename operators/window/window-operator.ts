@@ -117,13 +117,26 @@ export class WindowOperator<I, A, R, O> implements Operator<I>, OperatorStateAcc
   #add(key: string, keyGroup: number, window: TimeWindow, value: I, watermarkMs: number): void {
     const { panes } = this.#backend.handles;
     const id = windowId(window);
-    const accumulator = panes.get(id) ?? this.#spec.aggregate.create();
-    panes.set(id, this.#spec.aggregate.add(accumulator, value));
+    const before = panes.get(id);
+    const accumulator = this.#spec.aggregate.add(before ?? this.#spec.aggregate.create(), value);
+    if (accumulator !== before) panes.set(id, accumulator);
+    // A pane that is there has its timers already: they go with it.
+    if (before === undefined) this.#registerTimers(key, keyGroup, window, id, watermarkMs);
     if (maxTimeMs(window) <= watermarkMs) this.#fire(key, window);
-    else this.#timers.register({ key, keyGroup, namespace: id, timeMs: maxTimeMs(window) });
+  }
+
+  #registerTimers(
+    key: string,
+    keyGroup: number,
+    window: TimeWindow,
+    namespace: string,
+    watermarkMs: number,
+  ): void {
+    const fireMs = maxTimeMs(window);
     const cleanupMs = cleanupTimeMs(window, this.#latenessMs);
-    if (cleanupMs < MAX_TIME_MS)
-      this.#timers.register({ key, keyGroup, namespace: id, timeMs: cleanupMs });
+    if (fireMs > watermarkMs) this.#timers.register({ key, keyGroup, namespace, timeMs: fireMs });
+    if (cleanupMs < MAX_TIME_MS && cleanupMs !== fireMs)
+      this.#timers.register({ key, keyGroup, namespace, timeMs: cleanupMs });
   }
 
   #onTimer(timer: KeyedTimer): void {
