@@ -4,8 +4,8 @@ import { type Design } from "./fit.ts";
 import { type LogisticModel } from "./onnx/graph.ts";
 
 /**
- * Inputs of the champion, chosen out of season: fitted on 2016-17 to 2021-22 and judged on 2022-23. The other
- * features of the schema made 2022-23 no better.
+ * Inputs of the champion, chosen out of season: fitted on 2016-17 to 2021-22 and judged on 2022-23 (Brier
+ * 0.1627). There no other feature that was added alone won more than 0.00001, and all together lost 0.0001.
  */
 export const CHAMPION_TERMS: readonly string[] = [
   "margin_per_sqrt_second",
