@@ -239,8 +239,15 @@ export class NatsSource<I> implements Source<I> {
   }
 
   #watch(): void {
-    const silent = performance.now() - this.#heardMs > SILENCE_LIMIT_MS;
-    if (silent && this.#outstanding > 0) void this.#recreate("silence");
+    if (!this.#isSilent()) return;
+    // After a blocked event loop this timer runs before what has arrived is read: look again behind that.
+    setImmediate(() => {
+      if (this.#isSilent()) void this.#recreate("silence");
+    });
+  }
+
+  #isSilent(): boolean {
+    return this.#outstanding > 0 && performance.now() - this.#heardMs > SILENCE_LIMIT_MS;
   }
 
   async #watchReconnects(): Promise<void> {
