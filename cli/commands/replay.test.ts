@@ -118,6 +118,7 @@ test(
     expect(result).toEqual({
       done: true,
       games: ["SYN0000001", "SYN0000002"],
+      finished: 2,
       rows: plays,
       plays,
       dead_letters: 0,

@@ -196,6 +196,7 @@ function resultOf(summary: ReplaySummary, wallS: number) {
   return {
     done: !summary.interrupted,
     games: summary.games,
+    finished: summary.finished,
     rows: summary.rows,
     plays: summary.plays,
     dead_letters: summary.deadLetters,

@@ -63,18 +63,17 @@ export function isExact(counts: Counts, replay: ReplayResult): boolean {
     counts.plays === replay.plays &&
     counts.predictions === replay.plays &&
     counts.deadLetters === replay.deadLetters &&
-    counts.results === replay.games.length &&
+    counts.results === replay.finished &&
     replay.rows === replay.plays + replay.deadLetters
   );
 }
 
 function missing(counts: Counts, replay: ReplayResult): readonly string[] {
-  const games = replay.games.length;
   return [
     lack("plays", counts.plays, replay.plays),
     lack("predictions", counts.predictions, replay.plays),
     lack("dead letters", counts.deadLetters, replay.deadLetters),
-    lack("game results", counts.results, games),
+    lack("game results", counts.results, replay.finished),
   ].flat();
 }
 

@@ -9,6 +9,8 @@ import type { Ports } from "./ports.ts";
 export interface ReplayResult {
   /** Ids of the games that were replayed. */
   readonly games: readonly string[];
+  /** Games whose end is in the source. */
+  readonly finished: number;
   readonly rows: number;
   readonly plays: number;
   readonly deadLetters: number;
@@ -111,16 +113,17 @@ export function replaySpec(options: UpOptions, urls: RunUrls): ChildSpec {
 
 /** Reads the last message of the replay. */
 export function replayResult(message: ChildMessage): ReplayResult {
-  const { games, rows, plays, dead_letters: deadLetters } = message;
+  const { games, finished, rows, plays, dead_letters: deadLetters } = message;
   if (
     !Array.isArray(games) ||
+    typeof finished !== "number" ||
     typeof rows !== "number" ||
     typeof plays !== "number" ||
     typeof deadLetters !== "number"
   ) {
     throw new TypeError(`the replay ended without its result: ${JSON.stringify(message)}`);
   }
-  return { games: games.map(String), rows, plays, deadLetters };
+  return { games: games.map(String), finished, rows, plays, deadLetters };
 }
 
 /** `{ natsUrl: "x" }` as `--nats-url=x`; what is undefined is left out. */

@@ -33,6 +33,8 @@ export interface GameLine {
   readonly away_score: number;
   /** The last one given, 0..1. */
   readonly home_win_prob: number;
+  /** False for a game that breaks off in the source. */
+  readonly final: boolean;
 }
 
 export interface Percentiles {
@@ -109,9 +111,14 @@ export function formatSummary(summary: Summary): string {
 }
 
 function gamesQuery(ids: string): string {
-  return `SELECT game_id, home_team AS home, away_team AS away, home_score, away_score, home_win_prob
-    FROM game_results INNER JOIN games USING (game_id)
-    WHERE game_id IN (${ids})
+  return `SELECT game_id, home_team AS home, away_team AS away,
+      last.home_score AS home_score, last.away_score AS away_score, last.home_win_prob AS home_win_prob,
+      toBool(game_id IN (SELECT game_id FROM game_results)) AS final
+    FROM games INNER JOIN
+    (
+      SELECT * FROM predictions WHERE game_id IN (${ids})
+      ORDER BY game_id, play_number DESC, revision DESC LIMIT 1 BY game_id
+    ) AS last USING (game_id)
     ORDER BY game_id`;
 }
 

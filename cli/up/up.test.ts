@@ -83,7 +83,7 @@ test("a missing season and wrong flags are clear errors", async () => {
 test("a run is done when the store has every play, prediction, dead letter and result", async () => {
   await withStore(async (client) => {
     const games = ["0022300001", "0022300002"];
-    const replay = { games, rows: 5, plays: 4, deadLetters: 1 };
+    const replay = { games, finished: 2, rows: 5, plays: 4, deadLetters: 1 };
     const stalled = waitUntilStored(client, replay, { ...NO_SIGNAL, noProgressMs: 300 });
     await expect(stalled).rejects.toThrow(RunStalledError);
     await expect(stalled).rejects.toThrow(
@@ -112,13 +112,14 @@ test("a run is done when the store has every play, prediction, dead letter and r
       home_score: 110,
       away_score: 108,
       home_win_prob: 0.998,
+      final: true,
     });
     expect(formatSummary(summary)).toContain("0022300001  LAL   BOS   108-110");
   });
 }, 60_000);
 
 test("a play that is stored twice is no exact run", () => {
-  const replay = { games: ["1"], rows: 4, plays: 3, deadLetters: 1 };
+  const replay = { games: ["1"], finished: 1, rows: 4, plays: 3, deadLetters: 1 };
   const counts: Counts = { plays: 3, predictions: 3, deadLetters: 1, results: 1 };
   expect(isExact(counts, replay)).toBe(true);
   expect(isExact({ ...counts, plays: 4 }, replay)).toBe(false);
@@ -155,7 +156,8 @@ async function insertGames(client: Client, games: readonly string[]): Promise<vo
     { ...id, play_number: 1 },
     { ...id, play_number: 2 },
   ]);
-  const published = { ingest_time: "1700000000.000", predicted_at: "1700000000.020" };
+  const result = { home_score: 110, away_score: 108, home_win_prob: 0.998 };
+  const published = { ingest_time: "1700000000.000", predicted_at: "1700000000.020", ...result };
   await insert("plays", plays);
   await insert(
     "predictions",
@@ -166,7 +168,6 @@ async function insertGames(client: Client, games: readonly string[]): Promise<vo
     "games",
     ids.map((id) => ({ ...id, home_team: "BOS", away_team: "LAL" })),
   );
-  const result = { home_score: 110, away_score: 108, home_win_prob: 0.998 };
   await insert(
     "game_results",
     ids.map((id) => Object.assign({}, id, result)),

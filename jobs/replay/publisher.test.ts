@@ -112,6 +112,7 @@ test("at full speed every game arrives once, in order, its info first, packed in
   const plays = games.reduce((sum, game) => sum + game.plays.length, 0);
   expect(summary).toEqual({
     games: games.map(({ info }) => info.gameId),
+    finished: games.length,
     rows: plays,
     plays,
     deadLetters: 0,

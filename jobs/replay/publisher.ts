@@ -43,6 +43,8 @@ export interface PublishReplayOptions extends ReplayOptions {
 export interface ReplaySummary {
   /** Ids of the games that were begun, in order. */
   readonly games: readonly string[];
+  /** Games whose end is in the source; one that breaks off has none. */
+  readonly finished: number;
   /** Rows of the source: plays and dead letters. */
   readonly rows: number;
   readonly plays: number;
@@ -96,6 +98,7 @@ class ReplayRun {
   readonly #games: string[] = [];
   readonly summary: Mutable<ReplaySummary> = {
     games: this.#games,
+    finished: 0,
     rows: 0,
     plays: 0,
     deadLetters: 0,
@@ -171,6 +174,7 @@ class ReplayRun {
   #count({ gameId, frame }: ReplayItem): void {
     const { summary } = this;
     if (frame.gameInfo !== undefined) this.#games.push(gameId);
+    if (frame.plays.at(-1)?.gameOver === true) summary.finished += 1;
     summary.plays += frame.plays.length;
     summary.deadLetters += frame.deadLetters.length;
     summary.rows = summary.plays + summary.deadLetters;
