@@ -74,6 +74,8 @@ export class NatsInsightSource implements InsightSource {
   #deliveredCount = 0;
   #inPull = 0;
   #heardAtMs = 0;
+  #pulledAtMs = 0;
+  #inbox = "";
   #opening: Promise<void> | undefined;
   #stopped = new AbortController();
   #watch: NodeJS.Timeout | undefined;
@@ -87,9 +89,7 @@ export class NatsInsightSource implements InsightSource {
     this.#listener = listener;
     this.#reopen("start");
     void this.#followConnection();
-    this.#watch = setInterval(() => {
-      if (performance.now() - this.#heardAtMs > SILENCE_MS) this.#reopen("silence");
-    }, PULL_HEARTBEAT_MS / 2);
+    this.#watch = setInterval(() => this.#check(), PULL_HEARTBEAT_MS / 2);
   }
 
   async stop(): Promise<void> {
@@ -100,6 +100,14 @@ export class NatsInsightSource implements InsightSource {
     if (this.#consumer === "" || this.#connection.isClosed()) return;
     // The server would forget it anyway, only later.
     await this.#manager?.consumers.delete(INSIGHTS_STREAM, this.#consumer).catch(() => false);
+  }
+
+  #check(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#heardAtMs > SILENCE_MS) this.#reopen("silence");
+    // A server of the 2.9 line does not always say that a pull has run out, so none is left to get old.
+    else if (this.#inbox !== "" && nowMs - this.#pulledAtMs > PULL_EXPIRES_MS / 2)
+      this.#pull(this.#inbox);
   }
 
   async #followConnection(): Promise<void> {
@@ -118,6 +126,7 @@ export class NatsInsightSource implements InsightSource {
   async #openUntilDone(reason: string): Promise<void> {
     if (reason !== "start") this.#log.info("insights reopened", { reason, next: this.#next });
     this.#subscription?.unsubscribe();
+    this.#inbox = "";
     let waitMs = RETRY_MIN_MS;
     let said = "";
     while (!this.#stopped.signal.aborted) {
@@ -183,11 +192,13 @@ export class NatsInsightSource implements InsightSource {
       },
     });
     this.#subscription = subscription;
+    this.#inbox = inbox;
+    this.#heardAtMs = performance.now();
     this.#pull(inbox);
   }
 
   #pull(inbox: string): void {
-    this.#heardAtMs = performance.now();
+    this.#pulledAtMs = performance.now();
     this.#inPull = PULL_BATCH;
     const request = {
       batch: PULL_BATCH,

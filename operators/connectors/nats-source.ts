@@ -16,8 +16,8 @@ export class SourcePositionLostError extends CourtsideError {
   override readonly retryable = false;
 }
 
-/** Messages asked for at once. Frames are at most 64 KiB, so two requests keep 25 MiB under way: the server
- * stalls a reader that is about 48 MiB behind. */
+/** Messages asked for at once. Frames are about 32 KiB, so the few requests that can be alive keep some 20 MiB
+ * under way: the server stalls a reader that is about 48 MiB behind. */
 const PULL_MESSAGES = 200;
 const PULL_EXPIRES_MS = 5000;
 const HEARTBEAT_MS = 1000;
@@ -42,7 +42,7 @@ export interface NatsSourceOptions<I> {
 /**
  * Reads a stream from a sequence on, without gaps, across restarts of the server and a blocked event loop.
  *
- * A short-lived consumer without acknowledgements is pulled by hand, two requests ahead; the position is the
+ * A short-lived consumer without acknowledgements is pulled by hand, a request ahead; the position is the
  * caller's. Consumer sequences must follow each other; on a gap, a reconnect or silence a new consumer
  * starts behind the last message that was delivered. Not asking is the back-pressure.
  */
@@ -56,7 +56,8 @@ export class NatsSource<I> implements Source<I> {
   #consumer = "";
   #inbox = "";
   #subscription: { unsubscribe(): void } | undefined;
-  #outstanding = 0;
+  #sincePull = 0;
+  #pulledMs = 0;
   #consumerSequence = 0;
   #heardMs = 0;
   #recreating = false;
@@ -86,7 +87,7 @@ export class NatsSource<I> implements Source<I> {
   async poll(maxRecords: number, waitMs: number): Promise<readonly SourceRecord<I>[]> {
     if (this.#buffer.length === 0) await this.#untilSomething(waitMs);
     const records = this.#buffer.splice(0, maxRecords);
-    this.#pull();
+    this.#pullIfDue();
     return records;
   }
 
@@ -171,7 +172,6 @@ export class NatsSource<I> implements Source<I> {
 
   #listen(): void {
     this.#inbox = createInbox();
-    this.#outstanding = 0;
     this.#consumerSequence = 0;
     this.#heardMs = performance.now();
     const inbox = this.#inbox;
@@ -193,7 +193,7 @@ export class NatsSource<I> implements Source<I> {
       return;
     }
     this.#consumerSequence = consumerSequence;
-    this.#outstanding -= 1;
+    this.#sincePull += 1;
     this.#last = streamSequence;
     const options = this.#options;
     this.#buffer.push({
@@ -202,43 +202,48 @@ export class NatsSource<I> implements Source<I> {
       sequence: streamSequence,
       traceparent: message.headers?.get(options.traceparentHeader) ?? "",
     });
+    this.#pullIfDue();
     this.#wake?.();
   }
 
   #onStatus(message: Msg): void {
     const code = message.headers?.code ?? 0;
-    if (code === 100) return;
-    if (code === 404 || code === 408) {
-      this.#outstanding -= Number(message.headers?.get("Nats-Pending-Messages") ?? "0");
-      this.#pull();
-      return;
-    }
+    // A heartbeat, or a request that has run out: another is under way by then.
+    if (code === 100 || code === 404 || code === 408) return;
     // Consumer deleted, leader changed, nobody there: the watchdog makes a new consumer.
     this.#heardMs = 0;
   }
 
+  /**
+   * Asks for more when half of the last request has come, or when it is half as old as it may get, so that
+   * one is always alive. Nothing is counted across requests: a server of the 2.9 line does not always say
+   * that one has run out. What waits in the buffer holds back the next.
+   */
+  #pullIfDue(): void {
+    if (this.#inbox === "" || this.#recreating || this.#closed || this.#isFull()) return;
+    const isOld = performance.now() - this.#pulledMs > PULL_EXPIRES_MS / 2;
+    if (isOld || this.#sincePull >= PULL_MESSAGES / 2) this.#pull();
+  }
+
   #pull(): void {
-    const { connection, stream } = this.#options;
-    while (
-      !this.#closed &&
-      this.#inbox !== "" &&
-      !this.#recreating &&
-      this.#outstanding + this.#buffer.length <= PULL_MESSAGES
-    ) {
-      this.#outstanding += PULL_MESSAGES;
-      connection.publish(
-        `$JS.API.CONSUMER.MSG.NEXT.${stream}.${this.#consumer}`,
-        JSON.stringify({
-          batch: PULL_MESSAGES,
-          expires: nanos(PULL_EXPIRES_MS),
-          idle_heartbeat: nanos(HEARTBEAT_MS),
-        }),
-        { reply: this.#inbox },
-      );
-    }
+    const nowMs = performance.now();
+    // Behind a pause nobody was asked, so nobody was silent.
+    if (nowMs - this.#pulledMs > PULL_EXPIRES_MS) this.#heardMs = nowMs;
+    this.#pulledMs = nowMs;
+    this.#sincePull = 0;
+    this.#options.connection.publish(
+      `$JS.API.CONSUMER.MSG.NEXT.${this.#options.stream}.${this.#consumer}`,
+      JSON.stringify({
+        batch: PULL_MESSAGES,
+        expires: nanos(PULL_EXPIRES_MS),
+        idle_heartbeat: nanos(HEARTBEAT_MS),
+      }),
+      { reply: this.#inbox },
+    );
   }
 
   #watch(): void {
+    this.#pullIfDue();
     if (!this.#isSilent()) return;
     // After a blocked event loop this timer runs before what has arrived is read: look again behind that.
     setImmediate(() => {
@@ -247,7 +252,11 @@ export class NatsSource<I> implements Source<I> {
   }
 
   #isSilent(): boolean {
-    return this.#outstanding > 0 && performance.now() - this.#heardMs > SILENCE_LIMIT_MS;
+    return !this.#isFull() && performance.now() - this.#heardMs > SILENCE_LIMIT_MS;
+  }
+
+  #isFull(): boolean {
+    return this.#buffer.length > PULL_MESSAGES;
   }
 
   async #watchReconnects(): Promise<void> {
