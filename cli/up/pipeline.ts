@@ -62,7 +62,7 @@ export function pipelineSpecs(
     },
     {
       name: "dashboard",
-      args: ["dashboard", ...flags({ port: ports.page, natsUrl, servingUrl })],
+      args: ["dashboard", ...flags({ port: ports.page, natsUrl, servingUrl, clickhouseUrl })],
     },
   ];
   return specs.filter(({ isElsewhere }) => isElsewhere !== true);

@@ -39,12 +39,17 @@ const OVERTIME_PERIOD_S = 300;
 /** Points of one side; the record is 186. */
 const MAX_SCORE = 400;
 const MAX_GAME_ID_CHARS = 64;
+/** Three letters mostly; a name is understood as well, since the model does not look at it. */
+const MAX_TEAM_CHARS = 64;
 
 /** @param prefix - put before each field, for example `requests[3].state.`. */
 export function gameStateViolations(state: GameState, prefix = ""): Violation[] {
   const found: Violation[] = [];
   const check: Check = (field, value, ok, rule) => {
-    if (!ok) found.push({ field: prefix + field, value: valueText(value), rule });
+    if (ok) return;
+    const isAbsent = value === undefined || value === "";
+    const fitting = isAbsent ? rule : rule.replace(/^is required: /u, "must be ");
+    found.push({ field: prefix + field, value: valueText(value), rule: fitting });
   };
   checkNames(state, check);
   checkClock(state, check);
@@ -76,14 +81,15 @@ function checkNames(state: GameState, check: Check): void {
   const idLength = gameId.length;
   const idRule = `is required: 1 to ${MAX_GAME_ID_CHARS} characters`;
   check("game_id", gameId, idLength > 0 && idLength <= MAX_GAME_ID_CHARS, idRule);
-  const teamRule = "is required: three capital letters, for example BOS";
-  check("home_team", homeTeam, TRICODE.test(homeTeam), teamRule);
-  check("away_team", awayTeam, TRICODE.test(awayTeam), teamRule);
+  const teamRule = `is required: 1 to ${MAX_TEAM_CHARS} characters, for example BOS`;
+  for (const [field, team] of [
+    ["home_team", homeTeam],
+    ["away_team", awayTeam],
+  ] as const)
+    check(field, team, team.length > 0 && team.length <= MAX_TEAM_CHARS, teamRule);
   const same = homeTeam !== "" && homeTeam === awayTeam;
   check("away_team", awayTeam, !same, "must differ from home_team");
 }
-
-const TRICODE = /^[A-Z]{3}$/u;
 
 function checkClock({ period, clockRemainingS }: GameState, check: Check): void {
   const periodFits = isCount(period, MAX_PERIOD) && period !== 0;

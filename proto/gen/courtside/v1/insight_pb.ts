@@ -161,7 +161,7 @@ export type GameState = Message<"courtside.v1.GameState"> & {
   gameId: string;
 
   /**
-   * Three letters.
+   * Three letters, for example BOS; a name is understood as well, 1 to 64 characters.
    *
    * @generated from field: string home_team = 2;
    */
