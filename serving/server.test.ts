@@ -148,7 +148,7 @@ test.each([
   ["clock_remaining_s", { period: 5, clockRemainingS: 301 }, "301"],
   ["possession", { possession: Side.UNSPECIFIED }, "0"],
   ["game_id", { gameId: "" }, '""'],
-  ["home_team", { homeTeam: "B".repeat(65) }, "BBBB"],
+  ["home_team", { homeTeam: "B".repeat(65) }, '"BBBB'],
   ["away_team", { awayTeam: "BOS" }, '"BOS"'],
   ["home_pregame_win_prob", { homePregameWinProb: 1.2 }, "1.2"],
 ])("a bad %s is refused by field, value and rule", async (field, changes, value) => {
