@@ -1,15 +1,9 @@
-import { create } from "@bufbuild/protobuf";
-import {
-  type OperatorState,
-  OperatorStateSchema,
-} from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
 import type { StateHandles, StateSpec } from "../state/keyed-state.ts";
-import { MemoryBackend } from "../state/memory-backend.ts";
-import { keyGroupOfRecord } from "./key-check.ts";
-import { MIN_TIME_MS, type OutputTag, TASK_SCOPE, type Watermark } from "./element.ts";
-import type { Operator, OperatorContext, OperatorStateAccess, Outputs } from "./operator.ts";
+import { MIN_TIME_MS, type OutputTag, type Watermark } from "./element.ts";
+import { KeyedScope } from "./keyed-scope.ts";
+import type { Operator, OperatorContext, Outputs } from "./operator.ts";
 import type { KeyedTimer } from "./timer-queue.ts";
-import { TimerService } from "./timer-service.ts";
+import type { TimerService } from "./timer-service.ts";
 
 /** Event-time timers of the current key. */
 export interface Timers {
@@ -42,18 +36,12 @@ export interface KeyedProcess<I, O, S extends StateSpec> {
   onTimer?(context: ProcessContext<O, S>, timeMs: number, namespace: string): void;
 }
 
-/** Runs a `KeyedProcess`. Configuration: function and key; checkpointed: state, timers, watermarks by key. */
-export class ProcessOperator<I, O, S extends StateSpec>
-  implements Operator<I>, OperatorStateAccess
-{
-  readonly uid: string;
-  readonly state: OperatorStateAccess = this;
+/** Runs a `KeyedProcess`. Configuration: function and key; checkpointed: the scope. */
+export class ProcessOperator<I, O, S extends StateSpec> implements Operator<I> {
+  readonly state: KeyedScope<S>;
   readonly #process: KeyedProcess<I, O, S>;
   readonly #keyOf: (value: I) => string;
-  readonly #context: OperatorContext;
   readonly #outputs: Outputs<O>;
-  readonly #backend: MemoryBackend<S>;
-  readonly #timers: TimerService;
   readonly #call: CallContext<O, S>;
 
   constructor(
@@ -62,54 +50,25 @@ export class ProcessOperator<I, O, S extends StateSpec>
     context: OperatorContext,
     outputs: Outputs<O>,
   ) {
-    this.uid = process.uid;
     this.#process = process;
     this.#keyOf = keyOf;
-    this.#context = context;
     this.#outputs = outputs;
-    this.#backend = new MemoryBackend(process.uid, process.state);
-    this.#timers = new TimerService((timer) => this.#onTimer(timer));
-    this.#call = new CallContext(this.#backend.handles, this.#timers, context, outputs);
+    this.state = new KeyedScope(process.uid, process.state, context, (timer) => {
+      this.#call.enter(timer.key, timer.keyGroup, timer.timeMs);
+      this.#process.onTimer?.(this.#call, timer.timeMs, timer.namespace);
+    });
+    const { backend, timers } = this.state;
+    this.#call = new CallContext(backend.handles, timers, context, outputs);
   }
 
   record(value: I, eventTimeMs: number): void {
     const key = this.#keyOf(value);
-    this.#enter(key, keyGroupOfRecord(this.uid, key, this.#context), eventTimeMs);
+    this.#call.enter(key, this.state.enter(key), eventTimeMs);
     this.#process.onRecord(this.#call, value);
   }
 
   watermark(watermark: Watermark): void {
-    const keyGroup = watermark.scope === TASK_SCOPE ? -1 : this.#context.origin.keyGroup;
-    if (watermark.scope !== TASK_SCOPE) this.#context.markDirty(keyGroup);
-    if (this.#timers.advance(watermark, keyGroup)) this.#outputs.main.watermark(watermark);
-  }
-
-  descriptors(): ReturnType<OperatorStateAccess["descriptors"]> {
-    return this.#backend.descriptors();
-  }
-
-  snapshot(keyGroup: number): OperatorState | undefined {
-    const states = this.#backend.snapshot(keyGroup);
-    const timers = this.#timers.timers(keyGroup);
-    const watermarks = this.#timers.watermarks(keyGroup);
-    if (states.length + timers.length + watermarks.length === 0) return undefined;
-    return create(OperatorStateSchema, { uid: this.uid, states, timers, watermarks });
-  }
-
-  restore(keyGroup: number, state: OperatorState): void {
-    this.#backend.restore(keyGroup, state.states);
-    this.#timers.restore(keyGroup, state.timers, state.watermarks);
-  }
-
-  #onTimer(timer: KeyedTimer): void {
-    this.#enter(timer.key, timer.keyGroup, timer.timeMs);
-    this.#process.onTimer?.(this.#call, timer.timeMs, timer.namespace);
-  }
-
-  #enter(key: string, keyGroup: number, eventTimeMs: number): void {
-    this.#context.markDirty(keyGroup);
-    this.#backend.setKey(key, keyGroup);
-    this.#call.enter(key, keyGroup, eventTimeMs);
+    this.state.advance(watermark, this.#outputs.main);
   }
 }
 

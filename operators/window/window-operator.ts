@@ -1,21 +1,9 @@
-import { create } from "@bufbuild/protobuf";
-import {
-  type OperatorState,
-  OperatorStateSchema,
-} from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
-import { MAX_TIME_MS, type OutputTag, TASK_SCOPE, type Watermark } from "../runtime/element.ts";
-import { keyGroupOfRecord } from "../runtime/key-check.ts";
-import type {
-  Operator,
-  OperatorContext,
-  OperatorStateAccess,
-  Outputs,
-} from "../runtime/operator.ts";
+import { MAX_TIME_MS, type OutputTag, type Watermark } from "../runtime/element.ts";
+import { KeyedScope } from "../runtime/keyed-scope.ts";
+import type { Operator, OperatorContext, Outputs } from "../runtime/operator.ts";
 import type { KeyedTimer } from "../runtime/timer-queue.ts";
-import { TimerService } from "../runtime/timer-service.ts";
 import type { Codec } from "../state/codec.ts";
-import { mapState } from "../state/keyed-state.ts";
-import { MemoryBackend } from "../state/memory-backend.ts";
+import { mapState, type MapStateDeclaration } from "../state/keyed-state.ts";
 import { cleanupTimeMs, maxTimeMs, type TimeWindow, type WindowAssigner } from "./window.ts";
 
 /** Incremental aggregate of a pane: only the accumulator is kept, never the records. */
@@ -45,20 +33,16 @@ export interface WindowSpec<I, A, R, O> {
  * windows a record belongs to; a pane fires when the watermark passes its end, and again for every record
  * that comes within the allowed lateness. @see Flink, WindowOperator.
  */
-export class WindowOperator<I, A, R, O> implements Operator<I>, OperatorStateAccess {
-  readonly uid: string;
-  readonly state: OperatorStateAccess = this;
+export class WindowOperator<I, A, R, O> implements Operator<I> {
+  /** Checkpointed: panes by window, their timers, watermarks by key. */
+  readonly state: KeyedScope<{ panes: MapStateDeclaration<A> }>;
   /** Records that were late for all their windows. */
   lateRecords = 0;
   // Configuration.
   readonly #spec: WindowSpec<I, A, R, O>;
   readonly #keyOf: (value: I) => string;
-  readonly #context: OperatorContext;
   readonly #outputs: Outputs<O>;
   readonly #latenessMs: number;
-  // Checkpointed.
-  readonly #backend: MemoryBackend<{ panes: ReturnType<typeof mapState<A>> }>;
-  readonly #timers: TimerService;
 
   constructor(
     spec: WindowSpec<I, A, R, O>,
@@ -66,21 +50,18 @@ export class WindowOperator<I, A, R, O> implements Operator<I>, OperatorStateAcc
     context: OperatorContext,
     outputs: Outputs<O>,
   ) {
-    this.uid = spec.uid;
     this.#spec = spec;
     this.#keyOf = keyOf;
-    this.#context = context;
     this.#outputs = outputs;
     this.#latenessMs = spec.allowedLatenessMs ?? 0;
-    this.#backend = new MemoryBackend(spec.uid, { panes: mapState(spec.aggregate.codec) });
-    this.#timers = new TimerService((timer) => this.#onTimer(timer));
+    const panes = mapState(spec.aggregate.codec);
+    this.state = new KeyedScope(spec.uid, { panes }, context, (timer) => this.#onTimer(timer));
   }
 
   record(value: I, eventTimeMs: number): void {
     const key = this.#keyOf(value);
-    const keyGroup = keyGroupOfRecord(this.uid, key, this.#context);
-    this.#enter(key, keyGroup);
-    const watermarkMs = this.#timers.watermarkMs(key);
+    const keyGroup = this.state.enter(key);
+    const watermarkMs = this.state.timers.watermarkMs(key);
     const windows = this.#spec.assigner.assign(eventTimeMs);
     let late = true;
     for (const window of windows) {
@@ -92,30 +73,11 @@ export class WindowOperator<I, A, R, O> implements Operator<I>, OperatorStateAcc
   }
 
   watermark(watermark: Watermark): void {
-    const keyGroup = watermark.scope === TASK_SCOPE ? -1 : this.#context.origin.keyGroup;
-    if (watermark.scope !== TASK_SCOPE) this.#context.markDirty(keyGroup);
-    if (this.#timers.advance(watermark, keyGroup)) this.#outputs.main.watermark(watermark);
-  }
-
-  descriptors(): ReturnType<OperatorStateAccess["descriptors"]> {
-    return this.#backend.descriptors();
-  }
-
-  snapshot(keyGroup: number): OperatorState | undefined {
-    const states = this.#backend.snapshot(keyGroup);
-    const timers = this.#timers.timers(keyGroup);
-    const watermarks = this.#timers.watermarks(keyGroup);
-    if (states.length + timers.length + watermarks.length === 0) return undefined;
-    return create(OperatorStateSchema, { uid: this.uid, states, timers, watermarks });
-  }
-
-  restore(keyGroup: number, state: OperatorState): void {
-    this.#backend.restore(keyGroup, state.states);
-    this.#timers.restore(keyGroup, state.timers, state.watermarks);
+    this.state.advance(watermark, this.#outputs.main);
   }
 
   #add(key: string, keyGroup: number, window: TimeWindow, value: I, watermarkMs: number): void {
-    const { panes } = this.#backend.handles;
+    const { panes } = this.state.backend.handles;
     const id = windowId(window);
     const before = panes.get(id);
     const accumulator = this.#spec.aggregate.add(before ?? this.#spec.aggregate.create(), value);
@@ -134,21 +96,21 @@ export class WindowOperator<I, A, R, O> implements Operator<I>, OperatorStateAcc
   ): void {
     const fireMs = maxTimeMs(window);
     const cleanupMs = cleanupTimeMs(window, this.#latenessMs);
-    if (fireMs > watermarkMs) this.#timers.register({ key, keyGroup, namespace, timeMs: fireMs });
+    if (fireMs > watermarkMs)
+      this.state.timers.register({ key, keyGroup, namespace, timeMs: fireMs });
     if (cleanupMs < MAX_TIME_MS && cleanupMs !== fireMs)
-      this.#timers.register({ key, keyGroup, namespace, timeMs: cleanupMs });
+      this.state.timers.register({ key, keyGroup, namespace, timeMs: cleanupMs });
   }
 
   #onTimer(timer: KeyedTimer): void {
-    this.#enter(timer.key, timer.keyGroup);
     const window = parseWindowId(timer.namespace);
     if (timer.timeMs === maxTimeMs(window)) this.#fire(timer.key, window);
     if (timer.timeMs === cleanupTimeMs(window, this.#latenessMs))
-      this.#backend.handles.panes.delete(timer.namespace);
+      this.state.backend.handles.panes.delete(timer.namespace);
   }
 
   #fire(key: string, window: TimeWindow): void {
-    const accumulator = this.#backend.handles.panes.get(windowId(window));
+    const accumulator = this.state.backend.handles.panes.get(windowId(window));
     if (accumulator === undefined) return;
     const result = this.#spec.aggregate.result(accumulator);
     for (const output of this.#spec.emit(key, window, result))
@@ -159,11 +121,6 @@ export class WindowOperator<I, A, R, O> implements Operator<I>, OperatorStateAcc
     this.lateRecords += 1;
     const { lateTag } = this.#spec;
     if (lateTag !== undefined) this.#outputs.side(lateTag.id)?.record(value, eventTimeMs);
-  }
-
-  #enter(key: string, keyGroup: number): void {
-    this.#context.markDirty(keyGroup);
-    this.#backend.setKey(key, keyGroup);
   }
 }
 
