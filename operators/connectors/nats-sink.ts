@@ -13,10 +13,14 @@ export class PublishError extends CourtsideError {
 const MAX_IN_FLIGHT = 512;
 /** An output that is not confirmed after so long is sent again, with the same id. */
 const RESEND_AFTER_MS = 2000;
+/** The same while recovering, when one output is under way at a time. */
+const RECOVERY_RESEND_AFTER_MS = 250;
 /** How long the broker may be away before the task gives up and starts again from its checkpoint. */
 const GIVE_UP_AFTER_MS = 60_000;
 const CHECK_EVERY_MS = 250;
 const BROKER_MESSAGE_ID = "Nats-Msg-Id";
+/** Error code of an answer that says: not now. */
+const UNAVAILABLE = 503;
 
 interface Pending {
   readonly subject: string;
@@ -39,9 +43,13 @@ export interface NatsSinkOptions<T> {
 }
 
 /**
- * Publishes each output at once and keeps it until the broker has confirmed it. After a reconnect
- * everything unconfirmed is sent again in its order before anything new, with the same message id: the
- * broker drops what it has already.
+ * Publishes each output at once and keeps it until the broker has confirmed it.
+ *
+ * Two states. _Flowing_: outputs are sent as they come; the broker takes them off one connection in their
+ * order, so what it has stored is always a beginning of what was sent. _Recovering_, after a lost connection
+ * or a missing confirmation: what is unconfirmed is sent again from the oldest on, with the same ids (the
+ * broker drops what it has), one at a time, and new outputs wait behind it. So the stream never has an
+ * output before an older one, which readers rely on when they refuse positions that they have passed.
  */
 export class NatsSink<T> implements ImmediateSink<T> {
   readonly mode = "immediate";
@@ -57,6 +65,8 @@ export class NatsSink<T> implements ImmediateSink<T> {
   #timer: NodeJS.Timeout | undefined;
   #waiters: (() => void)[] = [];
   #closed = false;
+  #flowing = true;
+  #connected = true;
 
   constructor(options: NatsSinkOptions<T>) {
     this.uid = options.uid;
@@ -73,7 +83,7 @@ export class NatsSink<T> implements ImmediateSink<T> {
       },
     });
     this.#timer = setInterval(() => this.#resendOverdue(), CHECK_EVERY_MS);
-    void this.#resendAfterReconnects();
+    void this.#followConnection();
     return Promise.resolve();
   }
 
@@ -86,7 +96,7 @@ export class NatsSink<T> implements ImmediateSink<T> {
     const pending = { value, subject, data, id, traceparent, firstSentMs: nowMs, sentMs: nowMs };
     this.#next += 1;
     this.#pending.set(this.#next, pending);
-    this.#send(this.#next, pending);
+    if (this.#flowing) this.#send(this.#next, pending);
   }
 
   blocked(): Promise<void> | undefined {
@@ -122,47 +132,62 @@ export class NatsSink<T> implements ImmediateSink<T> {
   }
 
   #onAck(number: number, answer: unknown): void {
-    // No answer: nobody listens (a server that is starting). It is sent again when overdue.
-    if (answer === undefined) return;
-    const { error } = answer as { error?: { description?: string; code?: number } };
     const pending = this.#pending.get(number);
     if (pending === undefined) return;
+    const error = (answer as { error?: { description?: string; code?: number } } | undefined)
+      ?.error;
+    // Nobody listens, or JetStream is not available yet: a server that starts, a leader that is elected.
+    if (answer === undefined || error?.code === UNAVAILABLE) {
+      this.#flowing = false;
+      return;
+    }
     if (error !== undefined) {
-      // 503: JetStream is not available yet, for example while a leader is elected.
-      if (error.code === 503) return;
       this.#fail(`the broker refused an output: ${error.description ?? "no reason given"}`);
       return;
     }
     this.#pending.delete(number);
     this.#options.onStored?.(pending.value);
+    if (!this.#flowing) this.#recover();
     this.#wake();
+  }
+
+  /** Sends the oldest unconfirmed output again; flows again when there is none. */
+  #recover(): void {
+    const [oldest] = this.#pending;
+    this.#flowing = this.#connected && oldest === undefined;
+    if (oldest === undefined || !this.#connected) return;
+    const [number, pending] = oldest;
+    pending.sentMs = performance.now();
+    this.#send(number, pending);
   }
 
   #resendOverdue(): void {
     const nowMs = performance.now();
     const [oldest] = this.#pending.values();
     if (oldest === undefined) return;
+    const limitMs = this.#flowing ? RESEND_AFTER_MS : RECOVERY_RESEND_AFTER_MS;
     if (nowMs - oldest.firstSentMs > GIVE_UP_AFTER_MS)
       this.#fail(
         `an output has waited ${String(GIVE_UP_AFTER_MS / 1000)} s for the broker; is nats-server up?`,
       );
-    else if (nowMs - oldest.sentMs > RESEND_AFTER_MS) this.#resendAll();
-  }
-
-  async #resendAfterReconnects(): Promise<void> {
-    for await (const status of this.#options.connection.status()) {
-      if (this.#closed) return;
-      if (status.type === "reconnect") this.#resendAll();
+    else if (nowMs - oldest.sentMs > limitMs) {
+      this.#flowing = false;
+      this.#recover();
     }
   }
 
-  #resendAll(): void {
-    if (this.#options.connection.isClosed()) return;
-    const nowMs = performance.now();
-    this.#options.log.debug("sink_resend", { outputs: this.#pending.size });
-    for (const [number, pending] of this.#pending) {
-      pending.sentMs = nowMs;
-      this.#send(number, pending);
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#options.connection.status()) {
+      if (this.#closed) return;
+      if (type === "disconnect") {
+        this.#connected = false;
+        this.#flowing = false;
+      }
+      if (type === "reconnect") {
+        this.#connected = true;
+        this.#options.log.info("sink_recovers", { outputs: this.#pending.size });
+        this.#recover();
+      }
     }
   }
 

@@ -82,6 +82,24 @@ test("everything that was written is read once and in order, also across a kill 
   await output.close();
 }, 30_000);
 
+test("outputs written while the server is away are stored behind those that were under way", async () => {
+  const output = sink();
+  await output.open(1);
+  for (let round = 0; round < 5; round += 1) {
+    const from = round * 200;
+    await write(from, from + 150, output);
+    const restarted = server.restart();
+    await write(from + 150, from + 200, output);
+    await restarted;
+  }
+  await output.flush();
+  const input = source();
+  await input.open(undefined);
+  expect(await read(1000, input)).toEqual(range(0, 1000));
+  await input.close();
+  await output.close();
+}, 60_000);
+
 test("a source goes on behind the position that it is given", async () => {
   const output = sink();
   await output.open(1);
