@@ -86,10 +86,10 @@ test.each(["insight", "nats", "clickhouse", "serve"])(
   async (victim) => {
     const name = `kill-${victim}`;
     const run = up(name, "--speed", "2000");
+    await run.says("processes are ready");
     const { processes } = await runFile(dataDir(name));
     const victims = processes.filter((each) => each.name.startsWith(victim));
     expect(victims, JSON.stringify(processes)).not.toEqual([]);
-    await run.says("processes are ready");
     await delay(2500);
     for (const each of victims) process.kill(each.pid, "SIGKILL");
     const { code, stderr } = await run.finished;
@@ -101,6 +101,7 @@ test.each(["insight", "nats", "clickhouse", "serve"])(
 
 test("kill -9 of the whole run: started again with the same --data it comes to the same end", async () => {
   const first = up("kill-up", "--speed", "2000");
+  await first.says("processes are ready");
   const run = await runFile(dataDir("kill-up"));
   await delay(2500);
   first.process.kill("SIGKILL");
@@ -114,6 +115,7 @@ test("kill -9 of the whole run: started again with the same --data it comes to t
 
 test("Ctrl-C leaves no process and no lock, and the run goes on when it is started again", async () => {
   const first = up("ctrl-c", "--speed", "2000");
+  await first.says("processes are ready");
   const run = await runFile(dataDir("ctrl-c"));
   await delay(2000);
   first.process.kill("SIGINT");
@@ -140,6 +142,7 @@ test("every part is traced: one trace leads from the publisher to the row", asyn
 
 test("a data directory in use and a season that is not there are one clear line, exit code 1", async () => {
   const running = up("busy", "--speed", "10");
+  await running.says("processes are ready");
   const run = await runFile(dataDir("busy"));
   const second = await up("busy").finished;
   expect(second.code).toBe(1);
