@@ -253,7 +253,9 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     await page.keyboard.press("Enter");
     await expect.poll(() => page.url()).toContain("#/game/SYN2");
     await shows('#game-list [aria-current="page"] b', "NYK");
-    expect(await page.locator('[data-game="SYN2"] a').getAttribute("aria-current")).toBe("page");
+    await expect
+      .poll(() => page.locator('[data-game="SYN2"] a').getAttribute("aria-current"))
+      .toBe("page");
 
     await expect.poll(curvePoints).toBe(3);
     await page.locator("#chart").focus();
