@@ -34,7 +34,7 @@ type Entry<I, O> =
       readonly value: I;
       readonly eventTimeMs: number;
       readonly origin: Origin;
-      /** Number of outputs that its message had made before this record was taken. */
+      /** Undefined until the call has come back. */
       answer: O | undefined;
     };
 
