@@ -1,4 +1,4 @@
-import { carryOver, ELO_AVERAGE, eloUpdate, homeAdvantageElo } from "../operators/features/elo.ts";
+import { carryOver, ELO_AVERAGE, eloUpdate, homeAdvantageElo } from "../features/elo.ts";
 
 /** What a rating needs of a finished game. */
 export interface RatedGame {

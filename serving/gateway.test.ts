@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { type AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { FEATURE_SCHEMA_HASH } from "../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH } from "../features/mod.ts";
 import { handMadeModel, temporaryModels, type ModelFolder } from "../tests/support/models.ts";
 import { connectPredict, type PredictClient } from "./client.ts";
 import { createGateway } from "./gateway.ts";

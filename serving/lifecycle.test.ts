@@ -2,7 +2,7 @@ import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { FEATURE_SCHEMA_HASH } from "../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH } from "../features/mod.ts";
 import { Side } from "../proto/gen/courtside/v1/play_pb.ts";
 import {
   PredictService,

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { FEATURE_SCHEMA_HASH, FEATURES, featureVectorOf } from "../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH, FEATURES, featureVectorOf } from "../features/mod.ts";
 import { GameStateSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../proto/gen/courtside/v1/play_pb.ts";
 import { openRegistry, type ModelRegistry } from "./model/registry.ts";

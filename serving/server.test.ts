@@ -2,7 +2,7 @@ import { create, toBinary, type MessageInitShape } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, status, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Span, type SpanOptions, type Tracing } from "../base/tracing.ts";
-import { FEATURE_SCHEMA_HASH, FEATURES, featureVectorOf } from "../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH, FEATURES, featureVectorOf } from "../features/mod.ts";
 import { GameStateSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../proto/gen/courtside/v1/play_pb.ts";
 import {

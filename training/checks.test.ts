@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { FEATURES } from "../operators/features/mod.ts";
+import { FEATURES } from "../features/mod.ts";
 import { handMadeModel } from "../tests/support/models.ts";
 import { checkPlausible, ImplausibleModelError } from "./checks.ts";
 

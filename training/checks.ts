@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { CourtsideError } from "../base/errors.ts";
-import { featureVectorOf } from "../operators/features/mod.ts";
+import { featureVectorOf } from "../features/mod.ts";
 import { GameStateSchema, type GameState } from "../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../proto/gen/courtside/v1/play_pb.ts";
 import { probability } from "./fit.ts";

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { FEATURE_SCHEMA_HASH, FEATURES } from "../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH, FEATURES } from "../features/mod.ts";
 import { handMadeModel, temporaryModels } from "../tests/support/models.ts";
 import { checkParity, exportLogistic, ParityError } from "./export.ts";
 

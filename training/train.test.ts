@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type SourceGame } from "../data/source.ts";
 import { syntheticSeason } from "../data/synthetic/season.ts";
-import { FEATURE_SCHEMA_HASH } from "../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH } from "../features/mod.ts";
 import { openRegistry } from "../serving/model/registry.ts";
 import { EmptyDatasetError } from "./dataset.ts";
 import { seasonName, SplitError, type SeasonFile } from "./split.ts";

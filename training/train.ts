@@ -1,5 +1,5 @@
 import { type SourceGame } from "../data/source.ts";
-import { FEATURE_SCHEMA_HASH, FEATURES } from "../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH, FEATURES } from "../features/mod.ts";
 import { type ModelCard } from "../serving/model/card.ts";
 import { checkPlausible } from "./checks.ts";
 import { collect, type TrainingGame } from "./dataset.ts";

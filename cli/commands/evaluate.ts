@@ -1,7 +1,7 @@
 import path from "node:path";
 import { UsageError } from "../../base/errors.ts";
 import { openSource } from "../../data/readers/mod.ts";
-import { FEATURE_SCHEMA_HASH, FEATURES } from "../../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH, FEATURES } from "../../features/mod.ts";
 import { openRegistry } from "../../serving/model/registry.ts";
 import { collect } from "../../training/dataset.ts";
 import { evaluate, scoreBaseline } from "../../training/evaluate.ts";

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { UsageError } from "../../base/errors.ts";
-import { FEATURE_SCHEMA_HASH } from "../../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH } from "../../features/mod.ts";
 import { type ModelCard } from "../../serving/model/card.ts";
 import { openRegistry } from "../../serving/model/registry.ts";
 import { scoreTable } from "../../training/report.ts";

@@ -6,7 +6,7 @@ import { CourtsideError, errorText } from "../../base/errors.ts";
 import { createLog, type Log } from "../../base/log.ts";
 import { type Tracing } from "../../base/tracing.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
-import { FEATURE_SCHEMA_HASH } from "../../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH } from "../../features/mod.ts";
 import { connectPredict } from "../../serving/client.ts";
 import { createGateway } from "../../serving/gateway.ts";
 import { openRegistry } from "../../serving/model/registry.ts";

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { eloWinProb, homeAdvantageElo } from "../../operators/features/elo.ts";
+import { eloWinProb, homeAdvantageElo } from "../../features/elo.ts";
 import {
   type DeadLetter,
   type Feed,

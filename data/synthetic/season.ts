@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { seededRandom } from "../../base/random.ts";
-import {
-  ELO_AVERAGE,
-  eloUpdate,
-  eloWinProb,
-  homeAdvantageElo,
-} from "../../operators/features/elo.ts";
+import { ELO_AVERAGE, eloUpdate, eloWinProb, homeAdvantageElo } from "../../features/elo.ts";
 import {
   Feed,
   type GameInfo,

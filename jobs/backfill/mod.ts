@@ -4,7 +4,7 @@ import { keyGroupOf } from "../../base/key-group.ts";
 import { silentLog } from "../../base/log.ts";
 import { noTracing } from "../../base/tracing.ts";
 import type { SourceGame } from "../../data/source.ts";
-import { MemorySource } from "../../operators/connectors/memory-source.ts";
+import { MemorySource } from "../../connectors/memory-source.ts";
 import { JobGraph, MemoryStore, Task, type TransactionalSink } from "../../operators/mod.ts";
 import type { AnalysedPlay, InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
 import {

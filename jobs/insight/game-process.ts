@@ -11,7 +11,7 @@ import {
   playerLoadOf,
   scoringRunOf,
   toFeatureVector,
-} from "../../operators/features/mod.ts";
+} from "../../features/mod.ts";
 import {
   type KeyedProcess,
   type ProcessContext,

@@ -10,7 +10,7 @@ import { seededRandom } from "../../base/random.ts";
 import { noTracing } from "../../base/tracing.ts";
 import { syntheticSeason } from "../../data/synthetic/season.ts";
 import type { SourceGame } from "../../data/source.ts";
-import { MemorySource } from "../../operators/connectors/memory-source.ts";
+import { MemorySource } from "../../connectors/memory-source.ts";
 import {
   DirectoryStore,
   type ImmediateSink,

@@ -1,5 +1,5 @@
 import type { DescEnum } from "@bufbuild/protobuf";
-import type { Row } from "../../operators/connectors/clickhouse-sink.ts";
+import type { Row } from "../../connectors/clickhouse-sink.ts";
 import {
   type GameResult,
   type PlayerLoad,

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { teamWindowAggregate, toTeamWindow } from "../../operators/features/mod.ts";
+import { teamWindowAggregate, toTeamWindow } from "../../features/mod.ts";
 import {
   protoCodec,
   slidingWindows,

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { featureVectorOf } from "../../operators/features/mod.ts";
+import { featureVectorOf } from "../../features/mod.ts";
 import { GameStateSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { parseGameState } from "./game-state-json.ts";

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { featureVectorOf } from "../../operators/features/mod.ts";
+import { featureVectorOf } from "../../features/mod.ts";
 import {
   PredictionSchema,
   type FeatureVector,

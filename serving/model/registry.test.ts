@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { FEATURE_SCHEMA_HASH } from "../../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH } from "../../features/mod.ts";
 import { handMadeModel, temporaryModels, type ModelFolder } from "../../tests/support/models.ts";
 import { BadCardError } from "./card.ts";
 import { BadOnnxError, loadOnnx } from "./onnx.ts";

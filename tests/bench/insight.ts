@@ -13,7 +13,7 @@ import { insightGraph } from "../../jobs/insight/graph.ts";
 import { decodeFrame, type FrameInput } from "../../jobs/insight/input.ts";
 import { encodeInsight } from "../../jobs/insight/insights.ts";
 import { deadLetterRow, insightRows } from "../../jobs/insight/rows.ts";
-import { MemorySource } from "../../operators/connectors/memory-source.ts";
+import { MemorySource } from "../../connectors/memory-source.ts";
 import { MemoryStore, Task, type TransactionalSink } from "../../operators/mod.ts";
 import { PredictionSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import { PlayFrameSchema } from "../../proto/gen/courtside/v1/play_pb.ts";

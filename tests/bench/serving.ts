@@ -3,7 +3,7 @@
  * client share this process, so figures hold both sides' work.
  */
 import { create } from "@bufbuild/protobuf";
-import { FEATURE_SCHEMA_HASH, featureVectorOf } from "../../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH, featureVectorOf } from "../../features/mod.ts";
 import { GameStateSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../../proto/gen/courtside/v1/play_pb.ts";
 import {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { FEATURE_SCHEMA_HASH, FEATURES } from "../../operators/features/mod.ts";
+import { FEATURE_SCHEMA_HASH, FEATURES } from "../../features/mod.ts";
 import { type ModelCard } from "../../serving/model/card.ts";
 import { cardOf, exportLogistic, publish } from "../../training/export.ts";
 import { type LogisticModel } from "../../training/onnx/graph.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { FoulKind, type PlayEvent, PlayKind, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
-import { cdnGamesMissing, readCdnGames } from "../testing/cdn-games.ts";
+import { FoulKind, type PlayEvent, PlayKind, Side } from "../proto/gen/courtside/v1/play_pb.ts";
+import { cdnGamesMissing, readCdnGames } from "./testing/cdn-games.ts";
 import {
   AWAY_TEAM_ID,
   defensiveRebound,
@@ -22,7 +22,7 @@ import {
   steal,
   timeOut,
   turnover,
-} from "../testing/plays.ts";
+} from "./testing/plays.ts";
 import { applyPlay, createGameFold } from "./game-state.ts";
 
 const NAMES: Readonly<Record<number, string>> = { 1: "home", 2: "away", 3: "none" };

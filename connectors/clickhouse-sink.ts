@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import type { ClickHouseClient } from "@clickhouse/client";
-import { delay } from "../../base/clock.ts";
-import { CourtsideError, errorText } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import type { Tracing } from "../../base/tracing.ts";
-import type { Origin } from "../runtime/element.ts";
-import type { SealedRows, TransactionalSink } from "../runtime/sink.ts";
+import { delay } from "../base/clock.ts";
+import { CourtsideError, errorText } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { Tracing } from "../base/tracing.ts";
+import type { Origin } from "../operators/runtime/element.ts";
+import type { SealedRows, TransactionalSink } from "../operators/runtime/sink.ts";
 
 /** A table would take a repeated block twice, so the sink cannot keep its promise. */
 export class NoDeduplicationWindowError extends CourtsideError {

@@ -4,13 +4,13 @@ import {
   type GameState,
   type ScoringRun,
   type TrailingWindow,
-} from "../../proto/gen/courtside/v1/insight_pb.ts";
+} from "../proto/gen/courtside/v1/insight_pb.ts";
 import {
   type GameInfo,
   type PlayEvent,
   PlayKind,
   Side,
-} from "../../proto/gen/courtside/v1/play_pb.ts";
+} from "../proto/gen/courtside/v1/play_pb.ts";
 import {
   type GameFold,
   type PossessionFold,
@@ -19,7 +19,7 @@ import {
   TeamFoldSchema,
   type TrailingFold,
   type WindowAccumulator,
-} from "../../proto/gen/courtside/v1/state_pb.ts";
+} from "../proto/gen/courtside/v1/state_pb.ts";
 import { eloWinProb, homeAdvantageElo, spreadWinProb } from "./elo.ts";
 import { gameTimeDs } from "./game-clock.ts";
 import { applyPossession, otherSide, showsOffense } from "./possession.ts";

@@ -1,5 +1,5 @@
-import { FoulKind, type PlayEvent, PlayKind, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
-import type { GameFold, TeamFold } from "../../proto/gen/courtside/v1/state_pb.ts";
+import { FoulKind, type PlayEvent, PlayKind, Side } from "../proto/gen/courtside/v1/play_pb.ts";
+import type { GameFold, TeamFold } from "../proto/gen/courtside/v1/state_pb.ts";
 import { QUARTERS } from "./game-clock.ts";
 
 /** Team fouls that cost nothing: four in a quarter, three in an overtime (rule 12, part B, section V). */

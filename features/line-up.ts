@@ -1,5 +1,5 @@
-import { type PlayEvent, PlayKind, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
-import type { PlayerFold, PlayersFold } from "../../proto/gen/courtside/v1/state_pb.ts";
+import { type PlayEvent, PlayKind, Side } from "../proto/gen/courtside/v1/play_pb.ts";
+import type { PlayerFold, PlayersFold } from "../proto/gen/courtside/v1/state_pb.ts";
 import { periodStartS } from "./game-clock.ts";
 
 /** Span over which recent load is summed: 12 game minutes, tenths of a second. */

@@ -1,10 +1,10 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { assert as check, property } from "fast-check";
 import { expect, test } from "vitest";
-import { FoulKind, type PlayEvent, PlayKind, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
-import { GameFoldSchema } from "../../proto/gen/courtside/v1/state_pb.ts";
-import { arbitraryGame } from "../testing/arbitrary-plays.ts";
-import { cdnGamesMissing, readCdnGames } from "../testing/cdn-games.ts";
+import { FoulKind, type PlayEvent, PlayKind, Side } from "../proto/gen/courtside/v1/play_pb.ts";
+import { GameFoldSchema } from "../proto/gen/courtside/v1/state_pb.ts";
+import { arbitraryGame } from "./testing/arbitrary-plays.ts";
+import { cdnGamesMissing, readCdnGames } from "./testing/cdn-games.ts";
 import {
   foul,
   freeThrow,
@@ -17,7 +17,7 @@ import {
   script,
   timeOut,
   turnover,
-} from "../testing/plays.ts";
+} from "./testing/plays.ts";
 import { eloWinProb } from "./elo.ts";
 import { applyPlay, createGameFold, gameStateOf, hasScoringRunGrown } from "./game-state.ts";
 

@@ -14,10 +14,10 @@ import {
   GameStateSchema,
   type TrailingWindow,
   TrailingWindowSchema,
-} from "../../proto/gen/courtside/v1/insight_pb.ts";
-import { Side } from "../../proto/gen/courtside/v1/play_pb.ts";
-import { arbitraryGame } from "../testing/arbitrary-plays.ts";
-import { gameInfo, made3 } from "../testing/plays.ts";
+} from "../proto/gen/courtside/v1/insight_pb.ts";
+import { Side } from "../proto/gen/courtside/v1/play_pb.ts";
+import { arbitraryGame } from "./testing/arbitrary-plays.ts";
+import { gameInfo, made3 } from "./testing/plays.ts";
 import { applyPlay, createGameFold, gameStateOf } from "./game-state.ts";
 import {
   FEATURE_SCHEMA_HASH,

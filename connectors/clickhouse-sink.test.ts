@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClickHouseClient } from "@clickhouse/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { silentLog } from "../../base/log.ts";
-import { noTracing } from "../../base/tracing.ts";
-import { openClickHouse } from "../../data/clickhouse/client.ts";
-import { type ClickHouseChild, startClickHouse } from "../../local/clickhouse/child.ts";
+import { silentLog } from "../base/log.ts";
+import { noTracing } from "../base/tracing.ts";
+import { openClickHouse } from "../data/clickhouse/client.ts";
+import { type ClickHouseChild, startClickHouse } from "../local/clickhouse/child.ts";
 import { ClickHouseSink, NoDeduplicationWindowError } from "./clickhouse-sink.ts";
 
 let folder = "";

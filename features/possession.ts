@@ -4,8 +4,8 @@ import {
   PlayKind,
   ReboundKind,
   Side,
-} from "../../proto/gen/courtside/v1/play_pb.ts";
-import type { GameFold, PossessionFold } from "../../proto/gen/courtside/v1/state_pb.ts";
+} from "../proto/gen/courtside/v1/play_pb.ts";
+import type { GameFold, PossessionFold } from "../proto/gen/courtside/v1/state_pb.ts";
 import { QUARTERS } from "./game-clock.ts";
 
 /**

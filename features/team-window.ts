@@ -3,17 +3,17 @@ import {
   type TeamWindow,
   TeamWindowSchema,
   type TrailingWindow,
-} from "../../proto/gen/courtside/v1/insight_pb.ts";
+} from "../proto/gen/courtside/v1/insight_pb.ts";
 import {
   type PlayEvent,
   PlayKind,
   ReboundKind,
   type Side,
-} from "../../proto/gen/courtside/v1/play_pb.ts";
+} from "../proto/gen/courtside/v1/play_pb.ts";
 import {
   type WindowAccumulator,
   WindowAccumulatorSchema,
-} from "../../proto/gen/courtside/v1/state_pb.ts";
+} from "../proto/gen/courtside/v1/state_pb.ts";
 import { REGULATION_S } from "./game-clock.ts";
 
 /** What a play counts as for its team. Kept in checkpoints: values never change their meaning. */

@@ -2,8 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import {
   type SourcePosition,
   SourcePositionSchema,
-} from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
-import type { Source, SourceRecord } from "../runtime/source.ts";
+} from "../proto/gen/courtside/v1/checkpoint_pb.ts";
+import type { Source, SourceRecord } from "../operators/runtime/source.ts";
 
 /** Name of the stream in the positions of a memory source. */
 const STREAM = "memory";

@@ -1,10 +1,10 @@
 import { create } from "@bufbuild/protobuf";
-import { type PlayEvent, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
+import { type PlayEvent, Side } from "../proto/gen/courtside/v1/play_pb.ts";
 import {
   type TrailingFold,
   TrailingFoldSchema,
   type WindowAccumulator,
-} from "../../proto/gen/courtside/v1/state_pb.ts";
+} from "../proto/gen/courtside/v1/state_pb.ts";
 import { count, countedAs, NOT_COUNTED, teamWindowAggregate } from "./team-window.ts";
 
 /** Lengths of the trailing windows, tenths of a second. */

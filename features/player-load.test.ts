@@ -1,16 +1,16 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { assert as check, property } from "fast-check";
 import { expect, test } from "vitest";
-import type { PlayerLoad } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import type { PlayerLoad } from "../proto/gen/courtside/v1/insight_pb.ts";
 import {
   FoulKind,
   type GameInfo,
   type PlayEvent,
   RosterPlayerSchema,
-} from "../../proto/gen/courtside/v1/play_pb.ts";
-import { PlayersFoldSchema } from "../../proto/gen/courtside/v1/state_pb.ts";
-import { arbitraryGame } from "../testing/arbitrary-plays.ts";
-import { cdnGamesMissing, readCdnGames } from "../testing/cdn-games.ts";
+} from "../proto/gen/courtside/v1/play_pb.ts";
+import { PlayersFoldSchema } from "../proto/gen/courtside/v1/state_pb.ts";
+import { arbitraryGame } from "./testing/arbitrary-plays.ts";
+import { cdnGamesMissing, readCdnGames } from "./testing/cdn-games.ts";
 import {
   AWAY_TEAM_ID,
   block,
@@ -30,7 +30,7 @@ import {
   steal,
   substitution,
   turnover,
-} from "../testing/plays.ts";
+} from "./testing/plays.ts";
 import { applyPlayToPlayers, createPlayersFold, playerLoadOf } from "./player-load.ts";
 
 const GAME = "SYN0000001";

@@ -1,7 +1,7 @@
 import { createInbox, headers, type NatsConnection, type Subscription } from "@nats-io/nats-core";
-import { CourtsideError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
-import type { ImmediateSink, Position } from "../runtime/sink.ts";
+import { CourtsideError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { ImmediateSink, Position } from "../operators/runtime/sink.ts";
 
 /** The broker refused an output, or did not confirm it in time. */
 export class PublishError extends CourtsideError {

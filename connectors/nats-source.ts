@@ -1,14 +1,14 @@
 import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
 import { createInbox, type Msg, nanos, type NatsConnection } from "@nats-io/nats-core";
 import { create } from "@bufbuild/protobuf";
-import { delay } from "../../base/clock.ts";
-import { CourtsideError } from "../../base/errors.ts";
-import type { Log } from "../../base/log.ts";
+import { delay } from "../base/clock.ts";
+import { CourtsideError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
 import {
   type SourcePosition,
   SourcePositionSchema,
-} from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
-import type { Source, SourceRecord } from "../runtime/source.ts";
+} from "../proto/gen/courtside/v1/checkpoint_pb.ts";
+import type { Source, SourceRecord } from "../operators/runtime/source.ts";
 
 /** The position of a snapshot is not in the stream: it was re-created, or retention has passed it. */
 export class SourcePositionLostError extends CourtsideError {

@@ -1,13 +1,8 @@
 import { assert as check, property } from "fast-check";
 import { expect, test } from "vitest";
-import { type TrailingWindow } from "../../proto/gen/courtside/v1/insight_pb.ts";
-import {
-  type PlayEvent,
-  PlayKind,
-  ReboundKind,
-  Side,
-} from "../../proto/gen/courtside/v1/play_pb.ts";
-import { arbitraryGame } from "../testing/arbitrary-plays.ts";
+import { type TrailingWindow } from "../proto/gen/courtside/v1/insight_pb.ts";
+import { type PlayEvent, PlayKind, ReboundKind, Side } from "../proto/gen/courtside/v1/play_pb.ts";
+import { arbitraryGame } from "./testing/arbitrary-plays.ts";
 import {
   AWAY_TEAM_ID,
   freeThrow,
@@ -18,7 +13,7 @@ import {
   offensiveRebound,
   script,
   turnover,
-} from "../testing/plays.ts";
+} from "./testing/plays.ts";
 import { gameTimeDs } from "./game-clock.ts";
 import { applyPlay, createGameFold, gameStateOf } from "./game-state.ts";
 import { possessionsOf, teamWindowAggregate, toTeamWindow } from "./team-window.ts";

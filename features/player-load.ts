@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
-import type { PlayerLoad } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import type { PlayerLoad } from "../proto/gen/courtside/v1/insight_pb.ts";
 import {
   FoulKind,
   type GameInfo,
@@ -8,12 +8,12 @@ import {
   PlayKind,
   ReboundKind,
   Side,
-} from "../../proto/gen/courtside/v1/play_pb.ts";
+} from "../proto/gen/courtside/v1/play_pb.ts";
 import {
   type PlayerFold,
   type PlayersFold,
   PlayersFoldSchema,
-} from "../../proto/gen/courtside/v1/state_pb.ts";
+} from "../proto/gen/courtside/v1/state_pb.ts";
 import { gameTimeDs } from "./game-clock.ts";
 import { applyLineUps, enterCourt, LOAD_WINDOW_DS } from "./line-up.ts";
 import { otherSide } from "./possession.ts";

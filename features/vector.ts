@@ -3,8 +3,8 @@ import type {
   FeatureVector,
   GameState,
   TrailingWindow,
-} from "../../proto/gen/courtside/v1/insight_pb.ts";
-import { type PlayEvent, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
+} from "../proto/gen/courtside/v1/insight_pb.ts";
+import { type PlayEvent, Side } from "../proto/gen/courtside/v1/play_pb.ts";
 import { eloWinProb } from "./elo.ts";
 import {
   gameTimeDs,

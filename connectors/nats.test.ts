@@ -1,9 +1,9 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { silentLog } from "../../base/log.ts";
-import { openNats } from "../../jobs/nats.ts";
-import { startNats, type TestNats } from "../../tests/support/nats.ts";
+import { silentLog } from "../base/log.ts";
+import { openNats } from "../jobs/nats.ts";
+import { startNats, type TestNats } from "../tests/support/nats.ts";
 import { NatsSink } from "./nats-sink.ts";
 import { NatsSource, SourcePositionLostError } from "./nats-source.ts";
 
