@@ -28,6 +28,25 @@ test("counters, histograms and gauges are served in Prometheus' format with unit
   await expect(scrape(metrics.port)).rejects.toThrow();
 });
 
+test("probes answer by what the process reports: not ready while it starts, not ready when it is not live", async () => {
+  const metrics = await createMetrics({ service: "insight", prometheusPort: 0 });
+  const probe = async (path: string): Promise<string> => {
+    const answer = await fetch(`http://127.0.0.1:${String(metrics.port)}${path}`);
+    return `${String(answer.status)} ${(await answer.text()).trim()}`;
+  };
+  expect([await probe("/healthz"), await probe("/readyz")]).toEqual([
+    "200 ok",
+    "503 still starting",
+  ]);
+  let stuck = false;
+  metrics.reportHealth({ notLive: () => (stuck ? "stuck for 60 s" : undefined) });
+  expect([await probe("/healthz"), await probe("/readyz")]).toEqual(["200 ok", "200 ok"]);
+  stuck = true;
+  expect(await probe("/healthz")).toBe("503 stuck for 60 s");
+  expect(await probe("/readyz")).toBe("503 stuck for 60 s");
+  await metrics.shutdown();
+});
+
 test("a busy port is refused with its number and the flag", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => other.once("listening", resolve));

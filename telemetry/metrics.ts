@@ -4,14 +4,26 @@ import { type Metrics, noMetrics } from "../base/metrics.ts";
 export interface MetricsOptions {
   /** Name of the process, for example `insight`. */
   readonly service: string;
-  /** Port on 127.0.0.1 that serves `/metrics`, 0 for any free one; undefined serves and counts nothing. */
+  /** Port that serves `/metrics` and the probes, 0 for any free one; undefined serves and counts nothing. */
   readonly prometheusPort: number | undefined;
+  /** Address to listen on, default 127.0.0.1; probes and scrapers of a cluster come from outside: 0.0.0.0. */
+  readonly host?: string | undefined;
+}
+
+/** What a process says of itself at `/healthz` and `/readyz`: undefined is well, a text is what is wrong. */
+export interface HealthChecks {
+  /** Why a restart would help. */
+  readonly notLive?: () => string | undefined;
+  /** Why no work should come here now; a process is not ready until it has said how to tell. */
+  readonly notReady?: () => string | undefined;
 }
 
 /** Metrics and where they are served. */
 export interface ServedMetrics extends Metrics {
   /** Undefined when nothing is served. */
   readonly port: number | undefined;
+  /** Replaces what the probes ask. */
+  reportHealth(checks: HealthChecks): void;
 }
 
 /** The metrics port belongs to somebody else. */
@@ -19,9 +31,9 @@ export class MetricsPortInUseError extends CourtsideError {
   override readonly code = "METRICS_PORT_IN_USE";
   override readonly retryable = true;
 
-  constructor(port: number, options?: ErrorOptions) {
+  constructor(host: string, port: number, options?: ErrorOptions) {
     super(
-      `port ${port} of 127.0.0.1 is in use; stop who listens there, or choose another with ` +
+      `port ${String(port)} of ${host} is in use; stop who listens there, or choose another with ` +
         "--prometheus-port (0 takes any free one)",
       options,
     );
@@ -29,15 +41,17 @@ export class MetricsPortInUseError extends CourtsideError {
 }
 
 /**
- * Metrics on the OpenTelemetry SDK, served in Prometheus' text format at `/metrics`. Histograms whose unit is
- * `ms` have latency buckets from 0.5 to 30,000.
+ * Metrics on the OpenTelemetry SDK, served in Prometheus' text format at `/metrics`, and the probes `/healthz`
+ * (live) and `/readyz` (live and ready) beside them. Histograms whose unit is `ms` have latency buckets from 0.5 to
+ * 30,000.
  *
  * @throws MetricsPortInUseError
  */
 export async function createMetrics(options: MetricsOptions): Promise<ServedMetrics> {
-  const { service, prometheusPort } = options;
-  if (prometheusPort === undefined) return { ...noMetrics, port: undefined };
+  const { service, prometheusPort, host = "127.0.0.1" } = options;
+  if (prometheusPort === undefined)
+    return { ...noMetrics, port: undefined, reportHealth: () => undefined };
   // Loading the SDK takes 80 to 180 ms, which only processes that serve metrics should pay.
   const { createOtelMetrics } = await import("./otel-metrics.ts");
-  return createOtelMetrics(service, prometheusPort);
+  return createOtelMetrics(service, prometheusPort, host);
 }

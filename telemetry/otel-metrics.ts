@@ -1,9 +1,9 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider } from "@opentelemetry/sdk-metrics";
-import { MetricsPortInUseError, type ServedMetrics } from "./metrics.ts";
+import { type HealthChecks, MetricsPortInUseError, type ServedMetrics } from "./metrics.ts";
 
 /** Milliseconds; a sixth to a half between neighbours, so that p99 can be read off to about a third. */
 const LATENCY_BUCKETS_MS = [
@@ -12,20 +12,31 @@ const LATENCY_BUCKETS_MS = [
 ];
 
 /** See `createMetrics`. */
-export async function createOtelMetrics(service: string, port: number): Promise<ServedMetrics> {
+export async function createOtelMetrics(
+  service: string,
+  port: number,
+  host: string,
+): Promise<ServedMetrics> {
   const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
   const provider = new MeterProvider({
     resource: resourceFromAttributes({ "service.name": service, "service.namespace": "courtside" }),
     readers: [exporter],
   });
   const meter = provider.getMeter("courtside");
+  let checks: HealthChecks = { notReady: () => "still starting" };
   const server = createServer((request, response) => {
     if (request.url === "/metrics") exporter.getMetricsRequestHandler(request, response);
-    else response.writeHead(404).end("Metrics are at /metrics.\n");
+    else if (request.url === "/healthz") answerProbe(response, checks.notLive?.());
+    else if (request.url === "/readyz")
+      answerProbe(response, checks.notLive?.() ?? checks.notReady?.());
+    else response.writeHead(404).end("Here are /metrics, /healthz and /readyz.\n");
   });
-  const listening = await listen(server, port);
+  const listening = await listen(server, port, host);
   return {
     port: listening,
+    reportHealth: (next) => {
+      checks = next;
+    },
     counter: (name, unit, description) => meter.createCounter(name, { unit, description }),
     histogram: (name, unit, description) =>
       meter.createHistogram(name, {
@@ -46,14 +57,22 @@ export async function createOtelMetrics(service: string, port: number): Promise<
   };
 }
 
-async function listen(server: Server, port: number): Promise<number> {
+/** @param problem - why the answer is no; undefined is yes. */
+function answerProbe(response: ServerResponse, problem: string | undefined): void {
+  response.writeHead(problem === undefined ? 200 : 503, { "content-type": "text/plain" });
+  response.end(`${problem ?? "ok"}\n`);
+}
+
+async function listen(server: Server, port: number, host: string): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       reject(
-        error.code === "EADDRINUSE" ? new MetricsPortInUseError(port, { cause: error }) : error,
+        error.code === "EADDRINUSE"
+          ? new MetricsPortInUseError(host, port, { cause: error })
+          : error,
       );
     });
-    server.listen(port, "127.0.0.1", resolve);
+    server.listen(port, host, resolve);
   });
   return (server.address() as AddressInfo).port;
 }

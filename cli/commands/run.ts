@@ -13,7 +13,7 @@ import { connectPredict } from "../../serving/client.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import type { Command, CommandContext } from "../command.ts";
-import { integerFlag } from "../flags.ts";
+import { integerFlag, textFlag } from "../flags.ts";
 
 /** Least and most time between checkpoints: below, the disk does nothing else; above, a crash repeats minutes. */
 const CHECKPOINT_MS = { min: 50, max: 600_000 };
@@ -36,7 +36,8 @@ line when it works: {"ready":true,"service":"insight","port":9464}
   --serving-url HOST:PORT   model server (default 127.0.0.1:50051)
   --data DIR                checkpoints go to DIR/checkpoints (default .courtside/insight)
   --checkpoint-interval-ms  time between checkpoints (default 1000)
-  --prometheus-port N       also serve metrics on this port, 0 for a free one`,
+  --prometheus-port N       also serve /metrics, /healthz and /readyz on this port, 0 for a free one
+  --host ADDRESS            address of that port (default 127.0.0.1)`,
   options: {
     "nats-url": { type: "string", default: "nats://127.0.0.1:4222" },
     "clickhouse-url": { type: "string", default: "http://127.0.0.1:8123" },
@@ -44,6 +45,7 @@ line when it works: {"ready":true,"service":"insight","port":9464}
     data: { type: "string", default: ".courtside/insight" },
     "checkpoint-interval-ms": { type: "string", default: "1000" },
     "prometheus-port": { type: "string" },
+    host: { type: "string", default: "127.0.0.1" },
   },
   run,
 };
@@ -66,6 +68,7 @@ async function run(context: CommandContext): Promise<number> {
   const metrics = await createMetrics({
     service: job,
     prometheusPort: integerFlag(values, "prometheus-port", PORTS),
+    host: textFlag(values, "host"),
   });
   const tracing = await createTracing({ service: job, clickhouse: clickHouse, log, metrics });
   const nats = await openNats(String(values["nats-url"]), { name: "courtside-insight" });
@@ -84,10 +87,12 @@ async function run(context: CommandContext): Promise<number> {
         tracing,
         metrics,
         log,
-        onStarted: () =>
+        onStarted: () => {
+          metrics.reportHealth({ notReady: () => (signal.aborted ? "stopping" : undefined) });
           context.stdout(
             `${JSON.stringify({ ready: true, service: job, port: metrics.port ?? 0 })}\n`,
-          ),
+          );
+        },
       },
       signal,
     );

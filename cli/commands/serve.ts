@@ -55,7 +55,7 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
     typeof url === "string" ? openClickHouse(url, { signal }) : undefined,
   ]);
   const prometheusPort = integerFlag(values, "prometheus-port", PORTS);
-  const metrics = await createMetrics({ service: "serve", prometheusPort });
+  const metrics = await createMetrics({ service: "serve", prometheusPort, host });
   const tracing = await createTracing({ service: "serve", clickhouse, log, metrics });
   try {
     const serving = await startServing({ registry, port, host, log, tracing, metrics });
