@@ -1,4 +1,5 @@
 /** The stream processor's public API; nothing else of it is imported from outside this folder. */
+export { type AlignmentListener, BarrierAligner } from "./checkpoint/barrier-aligner.ts";
 export { DirectoryStore } from "./checkpoint/directory-store.ts";
 export { MemoryStore } from "./checkpoint/memory-store.ts";
 export type { Snapshot, SnapshotStore } from "./checkpoint/snapshot.ts";
