@@ -1,6 +1,7 @@
 import { connect } from "@nats-io/transport-node";
 import { type NatsConnection } from "@nats-io/nats-core";
 import { CourtsideError, errorText } from "../base/errors.ts";
+import { natsServersOf, withoutCredentials } from "../base/nats-url.ts";
 
 /** Longest wait for a broker that is just being started; a local one answers in 60 ms. */
 export const BROKER_WAIT_MS = 20_000;
@@ -36,7 +37,7 @@ export async function connectBroker(
   for (;;) {
     try {
       return await connect({
-        servers: url,
+        ...natsServersOf(url),
         name: "courtside-dashboard",
         // Capturing a stack for every call costs more than the call.
         noAsyncTraces: true,
@@ -45,7 +46,7 @@ export async function connectBroker(
       });
     } catch (cause) {
       if (signal.aborted || performance.now() >= deadlineMs) {
-        throw new BrokerUnreachableError(url, { cause });
+        throw new BrokerUnreachableError(withoutCredentials(url), { cause });
       }
       await new Promise((resolve) => setTimeout(resolve, RECONNECT_WAIT_MS));
     }

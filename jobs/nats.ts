@@ -2,6 +2,7 @@ import { connect } from "@nats-io/transport-node";
 import { type NatsConnection } from "@nats-io/nats-core";
 import { setTimeout as delay } from "node:timers/promises";
 import { CourtsideError, errorText } from "../base/errors.ts";
+import { natsServersOf, withoutCredentials } from "../base/nats-url.ts";
 
 /** Longest wait for a broker that is just being started; a local one answers in 60 ms. */
 const START_WAIT_MS = 20_000;
@@ -43,7 +44,7 @@ export async function openNats(url: string, options: OpenNatsOptions): Promise<N
   for (;;) {
     try {
       return await connect({
-        servers: url,
+        ...natsServersOf(url),
         name: options.name,
         // Capturing a stack for every call costs more than the call (27 against 5 µs).
         noAsyncTraces: true,
@@ -52,7 +53,9 @@ export async function openNats(url: string, options: OpenNatsOptions): Promise<N
       });
     } catch (error) {
       if (performance.now() >= deadlineMs) {
-        throw new BrokerUnreachableError(url, errorText(error), { cause: error });
+        throw new BrokerUnreachableError(withoutCredentials(url), errorText(error), {
+          cause: error,
+        });
       }
       await delay(RECONNECT_WAIT_MS, undefined, { signal: options.signal });
     }

@@ -1,0 +1,59 @@
+import { UsageError } from "../../base/errors.ts";
+import { withoutCredentials } from "../../base/nats-url.ts";
+import { openClickHouse } from "../../data/clickhouse/client.ts";
+import { migrate } from "../../data/clickhouse/migrate.ts";
+import { openNats } from "../../jobs/nats.ts";
+import { ensureStreams } from "../../jobs/streams.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { integerFlag } from "../flags.ts";
+
+/** JetStream knows one, three or five copies; even numbers only cost. */
+const REPLICAS = { min: 1, max: 5 };
+/** Servers of a cluster that is just being created take their time to answer. */
+const START_WAIT_MS = 120_000;
+
+export const command: Command = {
+  name: "setup",
+  summary: "Create the streams and the tables, or check that they fit",
+  help: `courtside setup
+courtside setup --nats-url nats://admin:secret@nats:4222 --clickhouse-url http://admin:secret@clickhouse:8123
+courtside setup --stream-replicas 3
+
+Creates what the parts need in the broker and in the store, and brings the tables to the newest schema. Can be run
+again at any time: what is there and fits stays as it is. The parts do the same when they start, where they may; in a
+cluster they may not, and this runs first.
+
+  --nats-url URL        broker (default nats://127.0.0.1:4222)
+  --clickhouse-url URL  store (default http://127.0.0.1:8123)
+  --stream-replicas N   copies of each stream in a cluster of brokers: 1, 3 or 5 (default 1)`,
+  options: {
+    "nats-url": { type: "string", default: "nats://127.0.0.1:4222" },
+    "clickhouse-url": { type: "string", default: "http://127.0.0.1:8123" },
+    "stream-replicas": { type: "string", default: "1" },
+  },
+  run,
+};
+
+async function run({ values, signal, positionals, ...context }: CommandContext): Promise<number> {
+  if (positionals.length > 0) throw new UsageError("courtside setup takes flags only");
+  const replicas = integerFlag(values, "stream-replicas", REPLICAS) ?? 1;
+  if (replicas % 2 === 0) throw new UsageError("--stream-replicas must be 1, 3 or 5");
+  const natsUrl = String(values["nats-url"]);
+  const waiting = { signal, waitMs: START_WAIT_MS };
+  const nats = await openNats(natsUrl, { name: "courtside-setup", ...waiting });
+  try {
+    await ensureStreams(nats, { replicas });
+  } finally {
+    await nats.close();
+  }
+  const clickHouse = await openClickHouse(String(values["clickhouse-url"]), waiting);
+  try {
+    const migrations = await migrate(clickHouse);
+    context.stdout(
+      `${JSON.stringify({ ok: true, nats: withoutCredentials(natsUrl), migrations })}\n`,
+    );
+  } finally {
+    await clickHouse.close();
+  }
+  return 0;
+}
