@@ -89,6 +89,14 @@ export async function ensureStreams(
   for (const config of wanted) await ensureStream(manager, config);
 }
 
+/** True when the streams are there; creates nothing. @throws StreamSetupError when the broker does not answer. */
+export async function hasStreams(nc: NatsConnection): Promise<boolean> {
+  const manager = await openManager(nc);
+  for (const name of [PLAYS_STREAM, INSIGHTS_STREAM])
+    if ((await findStream(manager, name)) === undefined) return false;
+  return true;
+}
+
 type WantedStream = Pick<StreamConfig, "name" | "subjects" | "max_bytes" | "num_replicas"> &
   Partial<StreamConfig>;
 

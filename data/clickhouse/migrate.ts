@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import type { ClickHouseClient } from "@clickhouse/client";
+import { type ClickHouseClient, ClickHouseError } from "@clickhouse/client";
 import { CourtsideError, errorText } from "../../base/errors.ts";
 
 const FOLDER = fileURLToPath(new URL(".", import.meta.url));
@@ -71,6 +71,25 @@ export async function migrate(
     appliedNow.push(name);
   }
   return appliedNow;
+}
+
+/**
+ * True when the store has all migrations of this version; asks only, so that a reader may.
+ * @param client - from `openClickHouse`.
+ */
+export async function isMigrated(client: ClickHouseClient, folder = FOLDER): Promise<boolean> {
+  const wanted = (await readdir(folder)).filter((name) => FILE_NAME.test(name));
+  try {
+    const applied = await readHistory(client);
+    return wanted.every((name) => applied.has(name));
+  } catch (error) {
+    // There is no database, or no history in it, before the first migration.
+    if (
+      /UNKNOWN_(?:DATABASE|TABLE)/.test(error instanceof ClickHouseError ? (error.type ?? "") : "")
+    )
+      return false;
+    throw error;
+  }
 }
 
 /** Statements of a migration: each ends with a semicolon at the end of a line. */
