@@ -9,8 +9,9 @@ import {
   type CardTraining,
   type ModelCard,
 } from "../serving/model/card.ts";
+import { type Alias, point } from "../serving/model/aliases.ts";
 import { loadOnnx } from "../serving/model/onnx.ts";
-import { CARD_FILE, CHAMPION_FILE, ONNX_FILE } from "../serving/model/registry.ts";
+import { CARD_FILE, ONNX_FILE } from "../serving/model/registry.ts";
 import { probabilities } from "./fit.ts";
 import { logisticOnnx, type LogisticModel } from "./onnx/graph.ts";
 
@@ -107,13 +108,14 @@ export function cardOf(
 }
 
 /**
- * Writes `<version>/{model.onnx, card.json}` and then makes it the champion. A reader sees the old champion or
+ * Writes `<version>/{model.onnx, card.json}` and then makes the alias mean it. A reader sees the old version or
  * the new one, never half of one.
  */
 export async function publish(
   folder: string,
   { bytes }: ExportedModel,
   card: ModelCard,
+  alias: Alias = "champion",
 ): Promise<void> {
   const target = path.join(folder, card.version);
   const draft = path.join(folder, `.${card.version}.${process.pid}`);
@@ -127,7 +129,5 @@ export async function publish(
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
-  const alias = path.join(folder, `.${CHAMPION_FILE}.${process.pid}`);
-  await writeFile(alias, `${card.version}\n`);
-  await rename(alias, path.join(folder, CHAMPION_FILE));
+  await point(folder, alias, card.version);
 }

@@ -16,6 +16,10 @@ export interface ModelCard {
   readonly features: readonly CardFeature[];
   /** Inputs that the model uses and their weights on the logit, for reading; the file has the numbers. */
   readonly terms: readonly { readonly feature: string; readonly weight: number }[];
+  /** Logit where all terms are 0: logit = bias + sum of weight x value. Absent for models that are no such sum. */
+  readonly bias?: number;
+  /** Whether the closing spread is an input. */
+  readonly basis?: "no-odds" | "odds";
   /** SHA-256 of `model.onnx`, hex. */
   readonly onnxSha256: string;
   readonly training: CardTraining;
@@ -24,6 +28,52 @@ export interface ModelCard {
   readonly baseline: { readonly weights: readonly number[]; readonly bias: number };
   /** Sentences on where the model must not be trusted. */
   readonly limits: readonly string[];
+  /** Rows with the answers of the file when it was made; who loads it asks again. */
+  readonly golden?: CardGolden;
+  /** What `low` and `high` mean. */
+  readonly interval?: CardInterval;
+  /** The scoring-run outputs, when the file has them. */
+  readonly run?: CardRun;
+  /** How the inputs and the answers were spread over the fitted seasons: what drift is measured against. */
+  readonly histograms?: readonly CardHistogram[];
+  readonly predictionHistogram?: Omit<CardHistogram, "feature">;
+}
+
+/** Reference rows of a model. */
+export interface CardGolden {
+  readonly vectors: readonly (readonly number[])[];
+  /** By output of the file, one number a row: `p`, and `low`, `high`, `home_run`, `away_run` where it has them. */
+  readonly outputs: Readonly<Record<string, readonly number[]>>;
+  /** Largest difference that another machine may have. */
+  readonly tolerance: number;
+}
+
+/** The interval around a probability. */
+export interface CardInterval {
+  /** 0..1, as stated. */
+  readonly coverage: number;
+  /** What is covered so often, in a sentence. */
+  readonly meaning: string;
+  /** The same share measured on the held-out season. */
+  readonly measured: number;
+}
+
+/** Probability of a scoring run. */
+export interface CardRun {
+  readonly definition: string;
+  /** Share of the held-out plays that a run of that side followed. */
+  readonly baseRateHome: number;
+  readonly baseRateAway: number;
+  /** Scores on the held-out plays by side. */
+  readonly home: Readonly<Record<string, number>>;
+  readonly away: Readonly<Record<string, number>>;
+}
+
+/** Shares of the bins below `edges[0]`, between the edges, and from the last edge up: one more than edges; sum 1. */
+export interface CardHistogram {
+  readonly feature: string;
+  readonly edges: readonly number[];
+  readonly shares: readonly number[];
 }
 
 export interface CardFeature {
@@ -103,6 +153,13 @@ const listOf =
   (fits: (item: unknown) => boolean) =>
   (value: unknown): boolean =>
     Array.isArray(value) && value.every(fits);
+const numberList = listOf((item) => typeof item === "number");
+const optional =
+  (fits: (value: unknown) => boolean) =>
+  (value: unknown): boolean =>
+    value === undefined || fits(value);
+const histogram = (value: unknown): boolean =>
+  numberList(read(value, "edges")) && numberList(read(value, "shares"));
 const numbers = (value: unknown): boolean =>
   typeof value === "object" &&
   value !== null &&
@@ -129,6 +186,22 @@ const FIELDS: Readonly<Record<string, (value: unknown) => boolean>> = {
   "baseline.weights": listOf((item) => typeof item === "number"),
   "baseline.bias": (value) => typeof value === "number",
   limits: listOf(text),
+  bias: optional((value) => typeof value === "number"),
+  basis: optional((value) => value === "no-odds" || value === "odds"),
+  golden: optional(
+    (value) =>
+      listOf(numberList)(read(value, "vectors")) &&
+      numberList(read(read(value, "outputs"), "p")) &&
+      typeof read(value, "tolerance") === "number",
+  ),
+  interval: optional(
+    (value) => typeof read(value, "coverage") === "number" && text(read(value, "meaning")),
+  ),
+  run: optional(
+    (value) => text(read(value, "definition")) && typeof read(value, "baseRateHome") === "number",
+  ),
+  histograms: optional(listOf((item) => text(read(item, "feature")) && histogram(item))),
+  predictionHistogram: optional(histogram),
 };
 
 function read(value: unknown, key: string): unknown {
