@@ -34,6 +34,8 @@ test("publishing leaves nothing but the version and the alias", async () => {
   const models = await temporaryModels();
   const { version } = await models.add(handMadeModel());
   await models.add(handMadeModel());
-  expect((await readdir(models.folder)).sort()).toEqual(["aliases.jsonl", "champion", version].sort());
+  expect((await readdir(models.folder)).sort()).toEqual(
+    ["aliases.jsonl", "champion", version].sort(),
+  );
   await models.remove();
 });
