@@ -77,6 +77,24 @@ test("a correction of an earlier play replaces its row and leaves the score bug 
   expect(detail?.summary).toMatchObject({ homeScore: 4, clockS: 680, plays: 2 });
 });
 
+test("when the newest play is taken back, the game stands where the one before it left it", () => {
+  const book = new GameBook();
+  const game = new InsightBuilder("SYN1");
+  book.apply(game.play(START));
+  book.apply(
+    game.play({ ...START, number: 2, clockS: 0, homeScore: 4, homeWinProb: 1, gameOver: true }),
+  );
+  book.apply(game.result(4, 0, 1));
+  expect(book.summaries()[0]?.status).toBe("final");
+  book.apply(
+    game.play({ ...START, number: 2, clockS: 0, homeScore: 4, revision: 2, retracted: true }),
+  );
+  book.apply(game.play(START));
+  expect(book.summaries()[0]).toMatchObject({ status: "live", homeScore: 2, clockS: 700 });
+  expect(book.detail("SYN1")?.result).toBeNull();
+  expect(book.detail("SYN1")?.plays.map(({ retracted }) => retracted)).toEqual([false, true]);
+});
+
 test("box lines carry what the load says, and the newest line wins", () => {
   const book = new GameBook();
   const game = new InsightBuilder("SYN1");

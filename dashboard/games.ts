@@ -206,16 +206,32 @@ function applyPlay(game: Game, insight: PlayInsight): void {
   game.plays.set(row.number, row);
   game.changed.plays.add(row.number);
   game.summary.plays = game.plays.size;
+  if (row.retracted) {
+    // The play before it is told again behind this one, with the state that the game is back in.
+    if (row.number === game.headPlay) game.headPlay = newestStanding(game);
+    return;
+  }
   // A correction of an earlier play is drawn where it belongs, but the score bug stays with the newest play.
   if (row.number < game.headPlay) return;
   game.headPlay = row.number;
   applyHead(game, insight, row);
 }
 
+function newestStanding({ plays }: Game): number {
+  let newest = 0;
+  for (const { number, retracted } of plays.values())
+    if (!retracted && number > newest) newest = number;
+  return newest;
+}
+
 function applyHead(game: Game, { play, state, prediction }: PlayInsight, row: PlayRow): void {
   const { summary } = game;
   if (summary.status === "scheduled") summary.status = "live";
   if (play?.gameOver === true || state?.gameOver === true) summary.status = "final";
+  else if (summary.status === "final") {
+    summary.status = "live";
+    game.result = null;
+  }
   summary.homeScore = state?.homeScore ?? row.homeScore;
   summary.awayScore = state?.awayScore ?? row.awayScore;
   summary.period = row.period;

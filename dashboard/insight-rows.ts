@@ -139,10 +139,10 @@ export function playerLine(
   };
 }
 
-/** Row of a window that the game's watermark fired. */
+/** Row of a window that the game's watermark fired; none when corrections left nothing in it. */
 export function firedWindow(window: TeamWindow): WindowRow | undefined {
   const side = wireSide(window.side);
-  if (side === null || window.totals === undefined) return undefined;
+  if (side === null || window.totals === undefined || window.retracted) return undefined;
   return windowRow(side, window.sizeS, Number(window.endS), window.totals);
 }
 

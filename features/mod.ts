@@ -31,6 +31,7 @@ export {
 } from "./game-state.ts";
 export { applyPlayToPlayers, createPlayersFold, playerLoadOf } from "./player-load.ts";
 export {
+  countedAs,
   effectiveFieldGoals,
   possessionsOf,
   type TeamWindowKey,

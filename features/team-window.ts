@@ -99,6 +99,11 @@ export const teamWindowAggregate = {
     if (play.teamId === teamId) count(acc, countedAs(play), 1);
   },
 
+  /** Takes out what `add` put in; changes `acc` in place. */
+  remove(acc: WindowAccumulator, play: PlayEvent, teamId: number): void {
+    if (play.teamId === teamId) count(acc, countedAs(play), -1);
+  },
+
   /** Counts of two windows without a play in common; neither argument changes. */
   merge: (a: WindowAccumulator, b: WindowAccumulator): WindowAccumulator =>
     create(WindowAccumulatorSchema, {

@@ -58,9 +58,9 @@ export function windowed(games: Stream<InsightRecord>): Stream<InsightRecord> {
     eventTimeMs: gameTimeMs,
     outOfOrdernessMs: 0,
     scopeOf: (record) => record.gameId,
-    isLast: ({ body }) => body.case === "play" && body.value.result !== undefined,
+    isLast: ({ body }) => body.case === "mark" && body.value.closed,
   });
-  const plays = timed.filter("plays", ({ body }) => body.case === "play");
+  const plays = timed.filter("plays", isCounted);
   let merged: Stream<InsightRecord> = timed;
   for (const minutes of WINDOW_MINUTES) {
     const windows = plays.keyBy((record) => record.gameId).window(teamWindows(minutes));
@@ -80,7 +80,19 @@ export function analyse(source: Stream<FrameInput>): {
   return { inputs, games: inputs.keyBy((input) => input.gameId).process(gameProcess) };
 }
 
+/** Plays in their turn, and what corrections change; a play that is told again was counted before. */
+function isCounted({ body }: InsightRecord): boolean {
+  return body.case === "windowChange" || (body.case === "play" && !body.value.corrects);
+}
+
 /** The game's own clock is the event time of its windows: they are windows of game minutes. */
 function gameTimeMs({ body }: InsightRecord): number {
-  return body.case === "play" ? Number(body.value.gameTimeMs) : 0;
+  switch (body.case) {
+    case "play":
+    case "windowChange":
+    case "mark":
+      return Number(body.value.gameTimeMs);
+    default:
+      return 0;
+  }
 }

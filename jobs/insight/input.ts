@@ -9,6 +9,7 @@ import {
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { errorText } from "../../base/errors.ts";
 import { outputTag } from "../../operators/mod.ts";
+import type { Account } from "./play-log.ts";
 
 /** Characters of an unusable input that are kept. */
 const RAW_CHARS = 2048;
@@ -19,17 +20,22 @@ export const deadLetterTag = outputTag<DeadLetter>("dead-letters");
 /** What the game operator takes. */
 export type GameInput =
   | { readonly kind: "info"; readonly gameId: string; readonly info: GameInfo }
-  | { readonly kind: "play"; readonly gameId: string; readonly play: PlayEvent };
+  | { readonly kind: "plays"; readonly gameId: string; readonly accounts: readonly Account[] };
 
 /** A message of the PLAYS stream, read or unreadable. */
 export type FrameInput =
-  | { readonly kind: "frame"; readonly frame: PlayFrame }
+  | {
+      readonly kind: "frame";
+      readonly frame: PlayFrame;
+      /** What the frame was read from; without it plays are encoded again for the log of the game. */
+      readonly bytes?: Uint8Array;
+    }
   | { readonly kind: "unreadable"; readonly letter: DeadLetter };
 
 /** Never throws: a message that is no frame becomes a dead letter that says where it came from. */
 export function decodeFrame(bytes: Uint8Array, subject: string): FrameInput {
   try {
-    return { kind: "frame", frame: fromBinary(PlayFrameSchema, bytes) };
+    return { kind: "frame", frame: fromBinary(PlayFrameSchema, bytes), bytes };
   } catch (error) {
     const letter = create(DeadLetterSchema, {
       reason: "UNREADABLE_MESSAGE",
@@ -41,7 +47,10 @@ export function decodeFrame(bytes: Uint8Array, subject: string): FrameInput {
   }
 }
 
-/** Takes a frame apart: the game's information, then its plays; dead letters go to their side output. */
+/**
+ * Takes a frame apart: the game's information, then its plays; dead letters go to their side output. The plays
+ * of a frame stay together, since the corrections among them are applied together.
+ */
 export function spread(
   input: FrameInput,
   emit: (value: GameInput) => void,
@@ -51,7 +60,46 @@ export function spread(
   const { gameInfo, plays, deadLetters } = input.frame;
   for (const letter of deadLetters) side(letter);
   if (gameInfo !== undefined) emit({ kind: "info", gameId: gameInfo.gameId, info: gameInfo });
-  for (const play of plays) emit({ kind: "play", gameId: play.gameId, play });
+  const bytes = input.bytes === undefined ? [] : playBytes(input.bytes);
+  let from = 0;
+  for (let at = 1; at <= plays.length; at += 1) {
+    const gameId = plays[from]?.gameId ?? "";
+    if (at < plays.length && plays[at]?.gameId === gameId) continue;
+    const accounts = plays.slice(from, at).map((play, i) => ({ play, bytes: bytes[from + i] }));
+    emit({ kind: "plays", gameId, accounts });
+    from = at;
+  }
+}
+
+/** Number of `PlayFrame.plays`, and the wire types of Protobuf as far as a frame can have them. */
+const PLAYS_FIELD = 2;
+const WIRE_VARINT = 0;
+const WIRE_64_BIT = 1;
+const WIRE_LENGTH = 2;
+
+/** The plays of a frame as views on its bytes, which have been read before and are therefore sound. */
+function playBytes(frame: Uint8Array): Uint8Array[] {
+  const found: Uint8Array[] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = frame[at++] ?? 0;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (at < frame.length) {
+    const tag = varint();
+    const wire = tag & 7;
+    if (wire === WIRE_LENGTH) {
+      const end = varint() + at;
+      if (tag >>> 3 === PLAYS_FIELD) found.push(frame.subarray(at, end));
+      at = end;
+    } else if (wire === WIRE_VARINT) varint();
+    else at += wire === WIRE_64_BIT ? 8 : 4;
+  }
+  return found;
 }
 
 /** A play that the job cannot take, as a dead letter. */

@@ -8,6 +8,7 @@ import { keyGroupOf } from "../../base/key-group.ts";
 import { silentLog } from "../../base/log.ts";
 import { seededRandom } from "../../base/random.ts";
 import { noTracing } from "../../base/tracing.ts";
+import { disorderly } from "../../data/disorder.ts";
 import { syntheticSeason } from "../../data/synthetic/season.ts";
 import type { SourceGame } from "../../data/source.ts";
 import { MemorySource } from "../../connectors/memory-source.ts";
@@ -74,7 +75,7 @@ function harness(): Harness<FrameInput> {
 test("every play gives one analysed play, and the last one the result", () => {
   const h = harness();
   h.record(game.info.gameId, frameOf(game, game.plays, true));
-  const [info, ...plays] = h.take<InsightRecord>();
+  const [info, ...plays] = h.take<InsightRecord>().filter(({ body }) => body.case !== "mark");
   expect(info?.body.case).toBe("gameInfo");
   expect(plays).toHaveLength(game.plays.length);
   const last = plays.at(-1)?.body;
@@ -99,17 +100,68 @@ test("plays and information that come again change nothing", () => {
   expect(h.take("refused")).toEqual([]);
 });
 
-test("a play behind its successors, a correction and a play after the end are dead letters that say why", () => {
+test("corrections, stragglers and repetitions survive a restart after every one of them", () => {
+  const short = { ...game, plays: game.plays.slice(0, 90) };
+  const disorder = {
+    seed: 5,
+    delay: 0.1,
+    reorder: 0.1,
+    duplicate: 0.1,
+    dropResend: 0.05,
+    correct: 0.2,
+  };
+  survivesRestart<FrameInput>(
+    (source, collect) => {
+      const { inputs, games: analysed } = analyse(source);
+      collect(windowed(analysed));
+      collect(inputs.side(deadLetterTag), "unreadable");
+      collect(analysed.side(deadLetterTag), "refused");
+    },
+    disorderly(short, disorder).map(({ play }, i) => ({
+      kind: "record",
+      key: short.info.gameId,
+      value: frameOf(short, [play], i === 0),
+    })),
+  );
+});
+
+test("what cannot be a play of the game is a dead letter that says why", () => {
   const h = harness();
-  const [first, second, third] = game.plays;
-  const correction = create(PlayEventSchema, { ...third, revision: 2 } as PlayEvent);
-  for (const play of [first, third, second, correction])
-    if (play !== undefined) h.record(game.info.gameId, frameOf(game, [play]));
+  const nameless = create(PlayEventSchema, { ...game.plays[0], playNumber: 0 } as PlayEvent);
+  h.record(game.info.gameId, frameOf(game, [nameless]));
   expect(h.take<DeadLetter>("refused")).toMatchObject([
-    { reason: "OUT_OF_ORDER", playNumber: 2, gameId: game.info.gameId },
-    { reason: "CORRECTION", playNumber: 3 },
+    { reason: "BAD_PLAY_NUMBER", gameId: game.info.gameId },
   ]);
 });
+
+test("a key group keeps its last four finished games open for corrections and closes the others", () => {
+  const h = harness();
+  const [first] = game.plays;
+  const ids = sameGroup(game.info.gameId, 5);
+  const whole = (gameId: string): FrameInput => {
+    const last = { ...first, gameId, playNumber: 1, gameOver: true } as PlayEvent;
+    return frameOf(game, [create(PlayEventSchema, last)]);
+  };
+  for (const gameId of ids) h.record(gameId, whole(gameId));
+  const marks = h
+    .take<InsightRecord>()
+    .flatMap(({ gameId, body }) => (body.case === "mark" && body.value.closed ? [gameId] : []));
+  expect(marks).toEqual([ids[0]]);
+  for (const gameId of ids) {
+    const mended = { ...first, gameId, playNumber: 1, gameOver: true, revision: 2 } as PlayEvent;
+    h.record(gameId, whole(gameId));
+    h.record(gameId, frameOf(game, [create(PlayEventSchema, mended)]));
+  }
+  expect(h.take<DeadLetter>("refused")).toMatchObject([{ reason: "GAME_CLOSED", gameId: ids[0] }]);
+});
+
+/** Game ids of one key group. */
+function sameGroup(gameId: string, count: number): string[] {
+  const ids = [gameId];
+  for (let i = 0; ids.length < count; i += 1)
+    if (keyGroupOf(`G${String(i)}`) === keyGroupOf(gameId)) ids.push(`G${String(i)}`);
+  return ids;
+}
 
 /** Says what it is asked in a way that depends on every feature, so that a wrong vector shows. */
 const predictor: Predictor = {

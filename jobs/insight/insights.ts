@@ -12,7 +12,7 @@ export const INSIGHT_JOB = "insight";
 /** The job has one stage: its key never changes behind the broker. */
 const STAGE = "game";
 
-/** What the page and the other jobs are told of a record: one to three insights, in this order. */
+/** What the page and the other jobs are told of a record: none to three insights, in this order. */
 export function insightsOf(record: InsightRecord): Insight[] {
   const { gameId, body } = record;
   switch (body.case) {
@@ -21,14 +21,17 @@ export function insightsOf(record: InsightRecord): Insight[] {
     case "teamWindow":
       return [create(InsightSchema, { gameId, body: { case: "teamWindow", value: body.value } })];
     case "play": {
-      const { play, state, prediction, loads, result } = body.value;
+      const { play, state, prediction, loads, result, edition, corrects } = body.value;
       const value = {
+        edition,
+        corrects,
         ...(play && { play }),
         ...(state && { state }),
         ...(prediction && { prediction }),
       };
       const insights = [create(InsightSchema, { gameId, body: { case: "play", value } })];
-      if (loads.length > 0)
+      // Lines that a correction changed are as of its play; the page gets them as of now, in a record of their own.
+      if (loads.length > 0 && !corrects)
         insights.push(
           create(InsightSchema, { gameId, body: { case: "box", value: { players: loads } } }),
         );
@@ -36,6 +39,10 @@ export function insightsOf(record: InsightRecord): Insight[] {
         insights.push(create(InsightSchema, { gameId, body: { case: "result", value: result } }));
       return insights;
     }
+    case "box":
+      return [create(InsightSchema, { gameId, body: { case: "box", value: body.value } })];
+    case "windowChange":
+    case "mark":
     case undefined:
       return [];
     default:

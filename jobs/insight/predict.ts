@@ -43,7 +43,7 @@ export function predictPlays(
   return {
     uid: "predict",
     codec: protoCodec(InsightRecordSchema),
-    skip: (record) => (record.body.case === "play" ? undefined : record),
+    skip: (record) => (isScored(record) ? undefined : record),
     capacity: CAPACITY,
     batchSize: BATCH_SIZE,
     concurrency: CONCURRENCY,
@@ -67,6 +67,11 @@ export function predictPlays(
       return records;
     },
   };
+}
+
+/** A play that was taken back has no features. */
+function isScored({ body }: InsightRecord): boolean {
+  return body.case === "play" && body.value.features !== undefined;
 }
 
 function playOf(record: InsightRecord): AnalysedPlay {

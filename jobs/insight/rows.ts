@@ -46,6 +46,10 @@ export function insightRows({ body }: InsightRecord, put: PutRow): void {
       return put("courtside.team_windows", windowRow(body.value));
     case "play":
       return playRows(body.value, put);
+    // For the page and for the windows alone.
+    case "box":
+    case "windowChange":
+    case "mark":
     case undefined:
       return;
     default:
@@ -66,23 +70,32 @@ export function deadLetterRow(letter: DeadLetter): Row {
   };
 }
 
+/** What was told before and no longer holds gets a row that says so: nothing is ever deleted. */
 function playRows(analysed: AnalysedPlay, put: PutRow): void {
-  const { play, features, prediction, loads, runGrown, result } = analysed;
+  const { play, features, prediction, loads, runGrown, result, edition } = analysed;
   if (play === undefined) return;
-  put("courtside.plays", playRow(play));
+  if (!analysed.isDerived) put("courtside.plays", playRow(play));
   const { gameId: game_id, playNumber: play_number, revision } = play;
-  if (features !== undefined)
+  const { retracted } = play;
+  const key = { game_id, play_number, edition };
+  if (features !== undefined || retracted)
     put("courtside.features", {
-      game_id,
-      play_number,
+      ...key,
       revision,
-      schema_hash: features.schemaHash,
-      values: features.values,
+      schema_hash: features?.schemaHash ?? "",
+      values: features?.values ?? [],
+      retracted,
     });
-  if (prediction !== undefined) put("courtside.predictions", predictionRow(play, analysed));
-  for (const load of loads) put("courtside.player_stats", loadRow(load));
-  if (runGrown !== undefined) put("courtside.scoring_runs", runRow(play, runGrown));
-  if (result !== undefined) put("courtside.game_results", resultRow(result));
+  if (prediction !== undefined || retracted)
+    put("courtside.predictions", predictionRow(play, analysed));
+  for (const load of loads) put("courtside.player_stats", loadRow(load, edition));
+  for (const player_id of analysed.retractedLoadIds)
+    put("courtside.player_stats", { ...key, player_id, retracted: true });
+  if (runGrown !== undefined) put("courtside.scoring_runs", runRow(play, runGrown, edition));
+  if (analysed.runRetracted) put("courtside.scoring_runs", { ...key, retracted: true });
+  if (result !== undefined) put("courtside.game_results", resultRow(result, edition));
+  if (analysed.resultRetracted)
+    put("courtside.game_results", { game_id, edition, retracted: true });
 }
 
 function gameRow(info: GameInfo): Row {
@@ -104,6 +117,7 @@ function gameRow(info: GameInfo): Row {
     away_elo: info.awayElo ?? null,
     home_pregame_win_prob: info.homePregameWinProb ?? null,
     feed: enumText(FeedSchema, info.feed),
+    revision: info.revision,
   };
 }
 
@@ -152,7 +166,7 @@ function playRow(play: PlayEvent): Row {
   };
 }
 
-function predictionRow(play: PlayEvent, { state, prediction }: AnalysedPlay): Row {
+function predictionRow(play: PlayEvent, { state, prediction, edition }: AnalysedPlay): Row {
   return {
     game_id: play.gameId,
     play_number: play.playNumber,
@@ -163,18 +177,20 @@ function predictionRow(play: PlayEvent, { state, prediction }: AnalysedPlay): Ro
     away_score: play.awayScore,
     possession: enumText(SideSchema, state?.possession ?? Side.UNSPECIFIED),
     possession_reason: state?.possessionReason ?? "",
-    home_win_prob: prediction?.homeWinProb,
-    model_name: prediction?.modelName,
-    model_version: prediction?.modelVersion,
-    schema_hash: prediction?.schemaHash,
+    home_win_prob: prediction?.homeWinProb ?? 0,
+    model_name: prediction?.modelName ?? "",
+    model_version: prediction?.modelVersion ?? "",
+    schema_hash: prediction?.schemaHash ?? "",
     event_time: timeText(play.eventTimeMs),
     ingest_time: timeText(play.ingestTimeMs),
     predicted_at: timeText(prediction?.predictedTimeMs ?? 0n),
-    trace_id: prediction?.traceId,
+    trace_id: prediction?.traceId ?? "",
+    edition,
+    retracted: play.retracted,
   };
 }
 
-function loadRow(load: PlayerLoad): Row {
+function loadRow(load: PlayerLoad, edition: number): Row {
   return {
     game_id: load.gameId,
     play_number: load.playNumber,
@@ -205,6 +221,7 @@ function loadRow(load: PlayerLoad): Row {
     plus_minus: load.plusMinus,
     usage: load.usage,
     true_shooting: load.trueShooting,
+    edition,
   };
 }
 
@@ -229,10 +246,12 @@ function windowRow(window: TeamWindow): Row {
     effective_fg: window.effectiveFg,
     pace: window.pace,
     free_throw_rate: window.freeThrowRate,
+    revision: window.revision,
+    retracted: window.retracted,
   };
 }
 
-function runRow(play: PlayEvent, run: ScoringRun): Row {
+function runRow(play: PlayEvent, run: ScoringRun, edition: number): Row {
   return {
     game_id: play.gameId,
     play_number: play.playNumber,
@@ -241,10 +260,11 @@ function runRow(play: PlayEvent, run: ScoringRun): Row {
     start_play_number: run.startPlayNumber,
     period: play.period,
     clock_remaining_s: play.clockRemainingDs / 10,
+    edition,
   };
 }
 
-function resultRow(result: GameResult): Row {
+function resultRow(result: GameResult, edition: number): Row {
   return {
     game_id: result.gameId,
     home_score: result.homeScore,
@@ -256,6 +276,7 @@ function resultRow(result: GameResult): Row {
     away_elo_before: result.awayEloBefore,
     away_elo_after: result.awayEloAfter,
     home_win_prob: result.homeWinProb,
+    edition,
   };
 }
 

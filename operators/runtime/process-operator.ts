@@ -25,6 +25,11 @@ export interface ProcessContext<O, S extends StateSpec> {
   /** Emits with the event time of the record or timer, unless another is given. */
   emit(value: O, eventTimeMs?: number): void;
   side<T>(tag: OutputTag<T>, value: T): void;
+  /**
+   * Points state at another key while `use` runs, and gives back what it returns. For what belongs to several
+   * keys of one key group, such as how many of them are kept; the key is taken to be of the current group.
+   */
+  withKey<R>(key: string, use: () => R): R;
 }
 
 /** A function over the records of one key, with state and timers; the logic, without mutable fields. */
@@ -58,7 +63,8 @@ export class ProcessOperator<I, O, S extends StateSpec> implements Operator<I> {
       this.#process.onTimer?.(this.#call, timer.timeMs, timer.namespace);
     });
     const { backend, timers } = this.state;
-    this.#call = new CallContext(backend.handles, timers, context, outputs);
+    const setKey = (key: string, keyGroup: number): void => backend.setKey(key, keyGroup);
+    this.#call = new CallContext(backend.handles, setKey, timers, context, outputs);
   }
 
   record(value: I, eventTimeMs: number): void {
@@ -79,17 +85,20 @@ class CallContext<O, S extends StateSpec> implements ProcessContext<O, S> {
   eventTimeMs = MIN_TIME_MS;
   readonly state: StateHandles<S>;
   readonly timers: Timers;
+  readonly #setKey: (key: string, keyGroup: number) => void;
   readonly #service: TimerService;
   readonly #context: OperatorContext;
   readonly #outputs: Outputs<O>;
 
   constructor(
     state: StateHandles<S>,
+    setKey: (key: string, keyGroup: number) => void,
     service: TimerService,
     context: OperatorContext,
     outputs: Outputs<O>,
   ) {
     this.state = state;
+    this.#setKey = setKey;
     this.#service = service;
     this.#context = context;
     this.#outputs = outputs;
@@ -119,6 +128,18 @@ class CallContext<O, S extends StateSpec> implements ProcessContext<O, S> {
 
   side<T>(tag: OutputTag<T>, value: T): void {
     this.#outputs.side(tag.id)?.record(value, this.eventTimeMs);
+  }
+
+  withKey<R>(key: string, use: () => R): R {
+    const before = this.key;
+    this.key = key;
+    this.#setKey(key, this.keyGroup);
+    try {
+      return use();
+    } finally {
+      this.key = before;
+      this.#setKey(before, this.keyGroup);
+    }
   }
 
   #timer(timeMs: number, namespace: string): KeyedTimer {

@@ -56,10 +56,13 @@ export class TimerService {
 
   timers(keyGroup: number): Timer[] {
     const timers: Timer[] = [];
-    for (const { queue } of this.#scopes.values())
+    for (const [scope, { queue, keyGroup: own }] of this.#scopes) {
+      // A key's own timers are all of its key group: those of the other groups need no look.
+      if (scope !== TASK_SCOPE && own !== keyGroup) continue;
       for (const { key, namespace, timeMs, keyGroup: group } of queue.values())
         if (group === keyGroup)
           timers.push(create(TimerSchema, { key, namespace, timeMs: BigInt(timeMs) }));
+    }
     return timers;
   }
 

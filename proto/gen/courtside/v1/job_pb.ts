@@ -6,7 +6,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { FeatureVector, GameResult, GameState, PlayerLoad, Prediction, ScoringRun, TeamWindow } from "./insight_pb.ts";
+import type { BoxUpdate, FeatureVector, GameResult, GameState, PlayerLoad, Prediction, ScoringRun, TeamWindow } from "./insight_pb.ts";
 import { file_courtside_v1_insight } from "./insight_pb.ts";
 import type { GameInfo, PlayEvent } from "./play_pb.ts";
 import { file_courtside_v1_play } from "./play_pb.ts";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/job.proto.
  */
 export const file_courtside_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChZjb3VydHNpZGUvdjEvam9iLnByb3RvEgxjb3VydHNpZGUudjEisgEKDUluc2lnaHRSZWNvcmQSDwoHZ2FtZV9pZBgBIAEoCRIrCglnYW1lX2luZm8YAiABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIqCgRwbGF5GAMgASgLMhouY291cnRzaWRlLnYxLkFuYWx5c2VkUGxheUgAEi8KC3RlYW1fd2luZG93GAQgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIAEIGCgRib2R5IuUCCgxBbmFseXNlZFBsYXkSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEi0KCGZlYXR1cmVzGAMgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3ISJwoFbG9hZHMYBCADKAsyGC5jb3VydHNpZGUudjEuUGxheWVyTG9hZBIrCglydW5fZ3Jvd24YBSABKAsyGC5jb3VydHNpZGUudjEuU2NvcmluZ1J1bhIoCgZyZXN1bHQYBiABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdBIsCgpwcmVkaWN0aW9uGAcgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SFAoMZ2FtZV90aW1lX21zGAggASgDEhMKC3RyYWNlcGFyZW50GAkgASgJIkkKCVNlZW5QbGF5cxIYChBsYXN0X3BsYXlfbnVtYmVyGAEgASgNEg8KB21pc3NpbmcYAiADKA0SEQoJZ2FtZV9vdmVyGAMgASgIIqIBChZUZWFtV2luZG93QWNjdW11bGF0b3JzEhQKDGhvbWVfdGVhbV9pZBgBIAEoDRIUCgxhd2F5X3RlYW1faWQYAiABKA0SLQoEaG9tZRgDIAEoCzIfLmNvdXJ0c2lkZS52MS5XaW5kb3dBY2N1bXVsYXRvchItCgRhd2F5GAQgASgLMh8uY291cnRzaWRlLnYxLldpbmRvd0FjY3VtdWxhdG9yYgZwcm90bzM", [file_courtside_v1_insight, file_courtside_v1_play, file_courtside_v1_state]);
+  fileDesc("ChZjb3VydHNpZGUvdjEvam9iLnByb3RvEgxjb3VydHNpZGUudjEitwIKDUluc2lnaHRSZWNvcmQSDwoHZ2FtZV9pZBgBIAEoCRIrCglnYW1lX2luZm8YAiABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIqCgRwbGF5GAMgASgLMhouY291cnRzaWRlLnYxLkFuYWx5c2VkUGxheUgAEi8KC3RlYW1fd2luZG93GAQgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABImCgNib3gYBSABKAsyFy5jb3VydHNpZGUudjEuQm94VXBkYXRlSAASMwoNd2luZG93X2NoYW5nZRgGIAEoCzIaLmNvdXJ0c2lkZS52MS5XaW5kb3dDaGFuZ2VIABImCgRtYXJrGAcgASgLMhYuY291cnRzaWRlLnYxLkdhbWVNYXJrSABCBgoEYm9keSJ2CgxXaW5kb3dDaGFuZ2USFAoMZ2FtZV90aW1lX21zGAEgASgDEigKB3JlbW92ZWQYAiABKAsyFy5jb3VydHNpZGUudjEuUGxheUV2ZW50EiYKBWFkZGVkGAMgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudCIwCghHYW1lTWFyaxIUCgxnYW1lX3RpbWVfbXMYASABKAMSDgoGY2xvc2VkGAIgASgIIukDCgxBbmFseXNlZFBsYXkSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEi0KCGZlYXR1cmVzGAMgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3ISJwoFbG9hZHMYBCADKAsyGC5jb3VydHNpZGUudjEuUGxheWVyTG9hZBIrCglydW5fZ3Jvd24YBSABKAsyGC5jb3VydHNpZGUudjEuU2NvcmluZ1J1bhIoCgZyZXN1bHQYBiABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdBIsCgpwcmVkaWN0aW9uGAcgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SFAoMZ2FtZV90aW1lX21zGAggASgDEhMKC3RyYWNlcGFyZW50GAkgASgJEg8KB2VkaXRpb24YCiABKA0SEAoIY29ycmVjdHMYCyABKAgSEgoKaXNfZGVyaXZlZBgMIAEoCBIaChJyZXRyYWN0ZWRfbG9hZF9pZHMYDSADKA0SFQoNcnVuX3JldHJhY3RlZBgOIAEoCBIYChByZXN1bHRfcmV0cmFjdGVkGA8gASgIIs8CCgdHYW1lTG9nEg4KBnN0YXJ0cxgBIAMoDRIMCgRlbmRzGAIgAygNEjcKCXJldmlzaW9ucxgDIAMoCzIkLmNvdXJ0c2lkZS52MS5HYW1lTG9nLlJldmlzaW9uc0VudHJ5Eg4KBnBhY2tlZBgEIAMoDBISCgpwYWNrZWRfbWF4GAUgAygNEg4KBnJlY2VudBgGIAMoDBISCgpyZWNlbnRfbWF4GAwgASgNEhAKCGFjY291bnRzGAcgASgNEg8KB2VkaXRpb24YCCABKA0SEQoJZ2FtZV9vdmVyGAkgASgIEg4KBmNsb3NlZBgKIAEoCBItCglzbmFwc2hvdHMYCyADKAsyGi5jb3VydHNpZGUudjEuRm9sZFNuYXBzaG90GjAKDlJldmlzaW9uc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoDToCOAEiMgoIUGxheUxpc3QSJgoFcGxheXMYASADKAsyFy5jb3VydHNpZGUudjEuUGxheUV2ZW50IkIKDEZvbGRTbmFwc2hvdBITCgtwbGF5X251bWJlchgBIAEoDRIMCgRnYW1lGAIgASgMEg8KB3BsYXllcnMYAyABKAwiIQoNRmluaXNoZWRHYW1lcxIQCghnYW1lX2lkcxgBIAMoCSLqAQoWVGVhbVdpbmRvd0FjY3VtdWxhdG9ycxIUCgxob21lX3RlYW1faWQYASABKA0SFAoMYXdheV90ZWFtX2lkGAIgASgNEi0KBGhvbWUYAyABKAsyHy5jb3VydHNpZGUudjEuV2luZG93QWNjdW11bGF0b3ISLQoEYXdheRgEIAEoCzIfLmNvdXJ0c2lkZS52MS5XaW5kb3dBY2N1bXVsYXRvchINCgVwbGF5cxgFIAEoDRIPCgdjaGFuZ2VzGAYgASgNEhIKCmhvbWVfcGxheXMYByABKA0SEgoKYXdheV9wbGF5cxgIIAEoDWIGcHJvdG8z", [file_courtside_v1_insight, file_courtside_v1_play, file_courtside_v1_state]);
 
 /**
  * One record behind the game operator.
@@ -52,6 +52,26 @@ export type InsightRecord = Message<"courtside.v1.InsightRecord"> & {
      */
     value: TeamWindow;
     case: "teamWindow";
+  } | {
+    /**
+     * Lines that a correction changed, as of the newest play: for the page, not for the store.
+     *
+     * @generated from field: courtside.v1.BoxUpdate box = 5;
+     */
+    value: BoxUpdate;
+    case: "box";
+  } | {
+    /**
+     * @generated from field: courtside.v1.WindowChange window_change = 6;
+     */
+    value: WindowChange;
+    case: "windowChange";
+  } | {
+    /**
+     * @generated from field: courtside.v1.GameMark mark = 7;
+     */
+    value: GameMark;
+    case: "mark";
   } | { case: undefined; value?: undefined };
 };
 
@@ -61,6 +81,69 @@ export type InsightRecord = Message<"courtside.v1.InsightRecord"> & {
  */
 export const InsightRecordSchema: GenMessage<InsightRecord> = /*@__PURE__*/
   messageDesc(file_courtside_v1_job, 0);
+
+/**
+ * What a correction changes in the windows that hold a play.
+ *
+ * @generated from message courtside.v1.WindowChange
+ */
+export type WindowChange = Message<"courtside.v1.WindowChange"> & {
+  /**
+   * Game time of the windows in question.
+   *
+   * @generated from field: int64 game_time_ms = 1;
+   */
+  gameTimeMs: bigint;
+
+  /**
+   * Counted so far and no longer.
+   *
+   * @generated from field: courtside.v1.PlayEvent removed = 2;
+   */
+  removed?: PlayEvent | undefined;
+
+  /**
+   * Counted from now on.
+   *
+   * @generated from field: courtside.v1.PlayEvent added = 3;
+   */
+  added?: PlayEvent | undefined;
+};
+
+/**
+ * Describes the message courtside.v1.WindowChange.
+ * Use `create(WindowChangeSchema)` to create a new message.
+ */
+export const WindowChangeSchema: GenMessage<WindowChange> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 1);
+
+/**
+ * Moves the event time of a game without a play.
+ *
+ * @generated from message courtside.v1.GameMark
+ */
+export type GameMark = Message<"courtside.v1.GameMark"> & {
+  /**
+   * Latest window of the game has ended by then.
+   *
+   * @generated from field: int64 game_time_ms = 1;
+   */
+  gameTimeMs: bigint;
+
+  /**
+   * True when no correction is taken any more: windows forget the game.
+   *
+   * @generated from field: bool closed = 2;
+   */
+  closed: boolean;
+};
+
+/**
+ * Describes the message courtside.v1.GameMark.
+ * Use `create(GameMarkSchema)` to create a new message.
+ */
+export const GameMarkSchema: GenMessage<GameMark> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 2);
 
 /**
  * A play with everything that follows from it.
@@ -124,6 +207,46 @@ export type AnalysedPlay = Message<"courtside.v1.AnalysedPlay"> & {
    * @generated from field: string traceparent = 9;
    */
   traceparent: string;
+
+  /**
+   * How often the game had been corrected.
+   *
+   * @generated from field: uint32 edition = 10;
+   */
+  edition: number;
+
+  /**
+   * True when a correction made this record; false when the play simply came, in its turn.
+   *
+   * @generated from field: bool corrects = 11;
+   */
+  corrects: boolean;
+
+  /**
+   * True when the play is no other than before, and only what follows from it has changed.
+   *
+   * @generated from field: bool is_derived = 12;
+   */
+  isDerived: boolean;
+
+  /**
+   * Players whose lines as of this play no longer hold.
+   *
+   * @generated from field: repeated uint32 retracted_load_ids = 13;
+   */
+  retractedLoadIds: number[];
+
+  /**
+   * True when the scoring run, or the result, that was told with this play no longer holds.
+   *
+   * @generated from field: bool run_retracted = 14;
+   */
+  runRetracted: boolean;
+
+  /**
+   * @generated from field: bool result_retracted = 15;
+   */
+  resultRetracted: boolean;
 };
 
 /**
@@ -131,38 +254,171 @@ export type AnalysedPlay = Message<"courtside.v1.AnalysedPlay"> & {
  * Use `create(AnalysedPlaySchema)` to create a new message.
  */
 export const AnalysedPlaySchema: GenMessage<AnalysedPlay> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 1);
+  messageDesc(file_courtside_v1_job, 3);
 
 /**
- * Which plays of a game have been taken in; outlives the game, so that nothing is counted twice.
+ * The plays of a game that have been taken in, to fold them again when one of them is corrected. What a closed game
+ * leaves behind are the numbers alone, so that nothing is counted twice.
  *
- * @generated from message courtside.v1.SeenPlays
+ * @generated from message courtside.v1.GameLog
  */
-export type SeenPlays = Message<"courtside.v1.SeenPlays"> & {
+export type GameLog = Message<"courtside.v1.GameLog"> & {
   /**
-   * @generated from field: uint32 last_play_number = 1;
-   */
-  lastPlayNumber: number;
-
-  /**
-   * Numbers below the last one that have not come, at most 1,024.
+   * Known play numbers as closed ranges, ascending.
    *
-   * @generated from field: repeated uint32 missing = 2;
+   * @generated from field: repeated uint32 starts = 1;
    */
-  missing: number[];
+  starts: number[];
 
   /**
-   * @generated from field: bool game_over = 3;
+   * @generated from field: repeated uint32 ends = 2;
+   */
+  ends: number[];
+
+  /**
+   * Revision of the plays that have another one than 1.
+   *
+   * @generated from field: map<uint32, uint32> revisions = 3;
+   */
+  revisions: { [key: number]: number };
+
+  /**
+   * Accounts in the order in which they were taken in: packed ones first, many to an entry (zstd over PlayList).
+   *
+   * @generated from field: repeated bytes packed = 4;
+   */
+  packed: Uint8Array[];
+
+  /**
+   * Highest play number in each packed entry.
+   *
+   * @generated from field: repeated uint32 packed_max = 5;
+   */
+  packedMax: number[];
+
+  /**
+   * Accounts that are not packed yet, one PlayEvent each.
+   *
+   * @generated from field: repeated bytes recent = 6;
+   */
+  recent: Uint8Array[];
+
+  /**
+   * Highest play number among them.
+   *
+   * @generated from field: uint32 recent_max = 12;
+   */
+  recentMax: number;
+
+  /**
+   * Number of all accounts, packed or not.
+   *
+   * @generated from field: uint32 accounts = 7;
+   */
+  accounts: number;
+
+  /**
+   * Corrections so far.
+   *
+   * @generated from field: uint32 edition = 8;
+   */
+  edition: number;
+
+  /**
+   * True once the last play is one that ends the game; then the folds are gone.
+   *
+   * @generated from field: bool game_over = 9;
    */
   gameOver: boolean;
+
+  /**
+   * @generated from field: bool closed = 10;
+   */
+  closed: boolean;
+
+  /**
+   * States to start from, ascending; only games that have been corrected have some.
+   *
+   * @generated from field: repeated courtside.v1.FoldSnapshot snapshots = 11;
+   */
+  snapshots: FoldSnapshot[];
 };
 
 /**
- * Describes the message courtside.v1.SeenPlays.
- * Use `create(SeenPlaysSchema)` to create a new message.
+ * Describes the message courtside.v1.GameLog.
+ * Use `create(GameLogSchema)` to create a new message.
  */
-export const SeenPlaysSchema: GenMessage<SeenPlays> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 2);
+export const GameLogSchema: GenMessage<GameLog> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 4);
+
+/**
+ * Plays behind each other.
+ *
+ * @generated from message courtside.v1.PlayList
+ */
+export type PlayList = Message<"courtside.v1.PlayList"> & {
+  /**
+   * @generated from field: repeated courtside.v1.PlayEvent plays = 1;
+   */
+  plays: PlayEvent[];
+};
+
+/**
+ * Describes the message courtside.v1.PlayList.
+ * Use `create(PlayListSchema)` to create a new message.
+ */
+export const PlayListSchema: GenMessage<PlayList> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 5);
+
+/**
+ * State of a game after one of its plays.
+ *
+ * @generated from message courtside.v1.FoldSnapshot
+ */
+export type FoldSnapshot = Message<"courtside.v1.FoldSnapshot"> & {
+  /**
+   * @generated from field: uint32 play_number = 1;
+   */
+  playNumber: number;
+
+  /**
+   * GameFold and PlayersFold.
+   *
+   * @generated from field: bytes game = 2;
+   */
+  game: Uint8Array;
+
+  /**
+   * @generated from field: bytes players = 3;
+   */
+  players: Uint8Array;
+};
+
+/**
+ * Describes the message courtside.v1.FoldSnapshot.
+ * Use `create(FoldSnapshotSchema)` to create a new message.
+ */
+export const FoldSnapshotSchema: GenMessage<FoldSnapshot> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 6);
+
+/**
+ * Finished games of a key group that still take corrections, oldest first.
+ *
+ * @generated from message courtside.v1.FinishedGames
+ */
+export type FinishedGames = Message<"courtside.v1.FinishedGames"> & {
+  /**
+   * @generated from field: repeated string game_ids = 1;
+   */
+  gameIds: string[];
+};
+
+/**
+ * Describes the message courtside.v1.FinishedGames.
+ * Use `create(FinishedGamesSchema)` to create a new message.
+ */
+export const FinishedGamesSchema: GenMessage<FinishedGames> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 7);
 
 /**
  * Counts of both teams over one window.
@@ -189,6 +445,32 @@ export type TeamWindowAccumulators = Message<"courtside.v1.TeamWindowAccumulator
    * @generated from field: courtside.v1.WindowAccumulator away = 4;
    */
   away?: WindowAccumulator | undefined;
+
+  /**
+   * Plays in the window.
+   *
+   * @generated from field: uint32 plays = 5;
+   */
+  plays: number;
+
+  /**
+   * Plays that were ever put in or taken out: grows with every change.
+   *
+   * @generated from field: uint32 changes = 6;
+   */
+  changes: number;
+
+  /**
+   * Those of each side: a side without plays in the window has no team id either.
+   *
+   * @generated from field: uint32 home_plays = 7;
+   */
+  homePlays: number;
+
+  /**
+   * @generated from field: uint32 away_plays = 8;
+   */
+  awayPlays: number;
 };
 
 /**
@@ -196,5 +478,5 @@ export type TeamWindowAccumulators = Message<"courtside.v1.TeamWindowAccumulator
  * Use `create(TeamWindowAccumulatorsSchema)` to create a new message.
  */
 export const TeamWindowAccumulatorsSchema: GenMessage<TeamWindowAccumulators> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 3);
+  messageDesc(file_courtside_v1_job, 8);
 
