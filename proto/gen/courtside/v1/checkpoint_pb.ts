@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/checkpoint.proto.
  */
 export const file_courtside_v1_checkpoint: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb3VydHNpZGUvdjEvY2hlY2twb2ludC5wcm90bxIMY291cnRzaWRlLnYxItECChJDaGVja3BvaW50TWFuaWZlc3QSFgoOZm9ybWF0X3ZlcnNpb24YASABKA0SCwoDam9iGAIgASgJEhUKDWNoZWNrcG9pbnRfaWQYAyABKAQSDQoFZXBvY2gYBCABKAQSFwoPY3JlYXRlZF90aW1lX21zGAUgASgDEhIKCmtleV9ncm91cHMYBiABKA0SLwoJcG9zaXRpb25zGAcgAygLMhwuY291cnRzaWRlLnYxLlNvdXJjZVBvc2l0aW9uEiwKEGtleV9ncm91cF9zdGF0ZXMYCCADKAsyEi5jb3VydHNpZGUudjEuQmxvYhIwCg1zZWFsZWRfYmxvY2tzGAkgAygLMhkuY291cnRzaWRlLnYxLlNlYWxlZEJsb2NrEjIKC2Rlc2NyaXB0b3JzGAogAygLMh0uY291cnRzaWRlLnYxLlN0YXRlRGVzY3JpcHRvciJKCg5Tb3VyY2VQb3NpdGlvbhIOCgZzdHJlYW0YASABKAkSFgoOc3RyZWFtX2NyZWF0ZWQYAiABKAkSEAoIc2VxdWVuY2UYAyABKAQiZAoEQmxvYhIRCglrZXlfZ3JvdXAYASABKA0SDwoHc2VnbWVudBgCIAEoCRIOCgZzaGEyNTYYAyABKAkSEgoKc2l6ZV9ieXRlcxgEIAEoBBIUCgxvZmZzZXRfYnl0ZXMYBSABKAQibQoLU2VhbGVkQmxvY2sSEAoIc2lua191aWQYASABKAkSDQoFdGFibGUYAiABKAkSDQoFdG9rZW4YAyABKAkSIAoEYmxvYhgEIAEoCzISLmNvdXJ0c2lkZS52MS5CbG9iEgwKBHJvd3MYBSABKA0iXAoPU3RhdGVEZXNjcmlwdG9yEhQKDG9wZXJhdG9yX3VpZBgBIAEoCRISCgpzdGF0ZV9uYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSEQoJdHlwZV9uYW1lGAQgASgJIlIKDUtleUdyb3VwU3RhdGUSEQoJa2V5X2dyb3VwGAEgASgNEi4KCW9wZXJhdG9ycxgCIAMoCzIbLmNvdXJ0c2lkZS52MS5PcGVyYXRvclN0YXRlIpsBCg1PcGVyYXRvclN0YXRlEgsKA3VpZBgBIAEoCRIoCgZzdGF0ZXMYAiADKAsyGC5jb3VydHNpZGUudjEuTmFtZWRTdGF0ZRIjCgZ0aW1lcnMYAyADKAsyEy5jb3VydHNpZGUudjEuVGltZXISLgoKd2F0ZXJtYXJrcxgEIAMoCzIaLmNvdXJ0c2lkZS52MS5LZXlXYXRlcm1hcmsiRQoKTmFtZWRTdGF0ZRIMCgRuYW1lGAEgASgJEikKB2VudHJpZXMYAiADKAsyGC5jb3VydHNpZGUudjEuU3RhdGVFbnRyeSJMCgpTdGF0ZUVudHJ5EgsKA2tleRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDwoHbWFwX2tleRgDIAEoCRINCgV2YWx1ZRgEIAEoDCJRCgVUaW1lchILCgNrZXkYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg8KB3RpbWVfbXMYAyABKAMSFwoPcHJvY2Vzc2luZ190aW1lGAQgASgIIjEKDEtleVdhdGVybWFyaxILCgNrZXkYASABKAkSFAoMd2F0ZXJtYXJrX21zGAIgASgDYgZwcm90bzM");
+  fileDesc("Ch1jb3VydHNpZGUvdjEvY2hlY2twb2ludC5wcm90bxIMY291cnRzaWRlLnYxIrgDChJDaGVja3BvaW50TWFuaWZlc3QSFgoOZm9ybWF0X3ZlcnNpb24YASABKA0SCwoDam9iGAIgASgJEhUKDWNoZWNrcG9pbnRfaWQYAyABKAQSDQoFZXBvY2gYBCABKAQSFwoPY3JlYXRlZF90aW1lX21zGAUgASgDEhIKCmtleV9ncm91cHMYBiABKA0SLwoJcG9zaXRpb25zGAcgAygLMhwuY291cnRzaWRlLnYxLlNvdXJjZVBvc2l0aW9uEiwKEGtleV9ncm91cF9zdGF0ZXMYCCADKAsyEi5jb3VydHNpZGUudjEuQmxvYhIwCg1zZWFsZWRfYmxvY2tzGAkgAygLMhkuY291cnRzaWRlLnYxLlNlYWxlZEJsb2NrEjIKC2Rlc2NyaXB0b3JzGAogAygLMh0uY291cnRzaWRlLnYxLlN0YXRlRGVzY3JpcHRvchIOCgZyZWdpb24YCyABKAkSLQoJZnJvbnRpZXJzGAwgAygLMhouY291cnRzaWRlLnYxLlNpbmtGcm9udGllchImCgVlZGdlcxgNIAMoCzIXLmNvdXJ0c2lkZS52MS5FZGdlU3RhdGUiYAoOQ2hlY2twb2ludEhlYWQSDQoFZXBvY2gYASABKAQSDQoFb3duZXIYAiABKAkSMAoLY2hlY2twb2ludHMYAyADKAsyGy5jb3VydHNpZGUudjEuQ2hlY2twb2ludFJlZiLMAQoNQ2hlY2twb2ludFJlZhIVCg1jaGVja3BvaW50X2lkGAEgASgEEhAKCG1hbmlmZXN0GAIgASgJEg4KBnNoYTI1NhgDIAEoCRItCglmcm9udGllcnMYBCADKAsyGi5jb3VydHNpZGUudjEuU2lua0Zyb250aWVyEhcKD2NyZWF0ZWRfdGltZV9tcxgFIAEoAxITCgthZGRlZF9ieXRlcxgGIAEoBBITCgtzdGF0ZV9ieXRlcxgHIAEoBBIQCghzZXF1ZW5jZRgIIAEoBCJBCgxTaW5rRnJvbnRpZXISEAoIc2lua191aWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFY291bnQYAyABKA0iyAEKCUpvYlJlY29yZBILCgNqb2IYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRIPCgdyZWdpb25zGAMgASgNEhIKCmtleV9ncm91cHMYBCABKA0SEQoJc2F2ZXBvaW50GAUgASgJEiAKGGFsbG93X25vbl9yZXN0b3JlZF9zdGF0ZRgGIAEoCBIvCgdyZXF1ZXN0GAcgASgLMh4uY291cnRzaWRlLnYxLlNhdmVwb2ludFJlcXVlc3QSDwoHc3RvcHBlZBgIIAEoCCJHChBTYXZlcG9pbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEc3RvcBgCIAEoCBIXCg9jcmVhdGVkX3RpbWVfbXMYAyABKAMitQEKEVNhdmVwb2ludE1hbmlmZXN0EhYKDmZvcm1hdF92ZXJzaW9uGAEgASgNEgsKA2pvYhgCIAEoCRIMCgRuYW1lGAMgASgJEhcKD2NyZWF0ZWRfdGltZV9tcxgEIAEoAxISCgpnZW5lcmF0aW9uGAUgASgNEhIKCmtleV9ncm91cHMYBiABKA0SLAoHcmVnaW9ucxgHIAMoCzIbLmNvdXJ0c2lkZS52MS5DaGVja3BvaW50UmVmIngKCUVkZ2VTdGF0ZRIMCgR0YXNrGAEgASgJEgwKBGVkZ2UYAiABKAkSEQoJcGFydGl0aW9uGAMgASgNEhAKCHByb2R1Y2VyGAQgASgJEhQKDGZyYW1lX251bWJlchgFIAEoBBIUCgx3YXRlcm1hcmtfbXMYBiABKAMisgEKCUVkZ2VGcmFtZRINCgVlcG9jaBgBIAEoBBIQCghwcm9kdWNlchgCIAEoCRIOCgZudW1iZXIYAyABKAQSKQoHcmVjb3JkcxgEIAMoCzIYLmNvdXJ0c2lkZS52MS5FZGdlUmVjb3JkEhkKDHdhdGVybWFya19tcxgFIAEoA0gAiAEBEgwKBGlkbGUYBiABKAgSDwoHYmFycmllchgHIAEoBEIPCg1fd2F0ZXJtYXJrX21zIloKCkVkZ2VSZWNvcmQSEQoJa2V5X2dyb3VwGAEgASgNEhUKDWV2ZW50X3RpbWVfbXMYAiABKAMSDQoFdmFsdWUYAyABKAwSEwoLdHJhY2VwYXJlbnQYBCABKAkiiQEKDlNvdXJjZVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIWCg5zdHJlYW1fY3JlYXRlZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBIXCg9maXJzdF9rZXlfZ3JvdXAYBCABKA0SFgoObGFzdF9rZXlfZ3JvdXAYBSABKA0SDAoEdGFzaxgGIAEoCSJzCgRCbG9iEhEKCWtleV9ncm91cBgBIAEoDRIPCgdzZWdtZW50GAIgASgJEg4KBnNoYTI1NhgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgEEhQKDG9mZnNldF9ieXRlcxgFIAEoBBINCgVzdGFnZRgGIAEoCSJtCgtTZWFsZWRCbG9jaxIQCghzaW5rX3VpZBgBIAEoCRINCgV0YWJsZRgCIAEoCRINCgV0b2tlbhgDIAEoCRIgCgRibG9iGAQgASgLMhIuY291cnRzaWRlLnYxLkJsb2ISDAoEcm93cxgFIAEoDSJcCg9TdGF0ZURlc2NyaXB0b3ISFAoMb3BlcmF0b3JfdWlkGAEgASgJEhIKCnN0YXRlX25hbWUYAiABKAkSDAoEa2luZBgDIAEoCRIRCgl0eXBlX25hbWUYBCABKAkiUgoNS2V5R3JvdXBTdGF0ZRIRCglrZXlfZ3JvdXAYASABKA0SLgoJb3BlcmF0b3JzGAIgAygLMhsuY291cnRzaWRlLnYxLk9wZXJhdG9yU3RhdGUimwEKDU9wZXJhdG9yU3RhdGUSCwoDdWlkGAEgASgJEigKBnN0YXRlcxgCIAMoCzIYLmNvdXJ0c2lkZS52MS5OYW1lZFN0YXRlEiMKBnRpbWVycxgDIAMoCzITLmNvdXJ0c2lkZS52MS5UaW1lchIuCgp3YXRlcm1hcmtzGAQgAygLMhouY291cnRzaWRlLnYxLktleVdhdGVybWFyayJFCgpOYW1lZFN0YXRlEgwKBG5hbWUYASABKAkSKQoHZW50cmllcxgCIAMoCzIYLmNvdXJ0c2lkZS52MS5TdGF0ZUVudHJ5IkwKClN0YXRlRW50cnkSCwoDa2V5GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIPCgdtYXBfa2V5GAMgASgJEg0KBXZhbHVlGAQgASgMIlEKBVRpbWVyEgsKA2tleRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDwoHdGltZV9tcxgDIAEoAxIXCg9wcm9jZXNzaW5nX3RpbWUYBCABKAgiMQoMS2V5V2F0ZXJtYXJrEgsKA2tleRgBIAEoCRIUCgx3YXRlcm1hcmtfbXMYAiABKANiBnByb3RvMw");
 
 /**
  * Written last; a checkpoint without a readable manifest does not exist.
@@ -75,6 +75,27 @@ export type CheckpointManifest = Message<"courtside.v1.CheckpointManifest"> & {
    * @generated from field: repeated courtside.v1.StateDescriptor descriptors = 10;
    */
   descriptors: StateDescriptor[];
+
+  /**
+   * Unit of commit that it is of, for example 0 of 4 ranges of key groups.
+   *
+   * @generated from field: string region = 11;
+   */
+  region: string;
+
+  /**
+   * By transactional sink: the last record in a sealed block.
+   *
+   * @generated from field: repeated courtside.v1.SinkFrontier frontiers = 12;
+   */
+  frontiers: SinkFrontier[];
+
+  /**
+   * Of tasks that read or write a repartition stream.
+   *
+   * @generated from field: repeated courtside.v1.EdgeState edges = 13;
+   */
+  edges: EdgeState[];
 };
 
 /**
@@ -83,6 +104,417 @@ export type CheckpointManifest = Message<"courtside.v1.CheckpointManifest"> & {
  */
 export const CheckpointManifestSchema: GenMessage<CheckpointManifest> = /*@__PURE__*/
   messageDesc(file_courtside_v1_checkpoint, 0);
+
+/**
+ * The only commit point of a region: whoever swaps it owns the region, and what it names is committed.
+ *
+ * @generated from message courtside.v1.CheckpointHead
+ */
+export type CheckpointHead = Message<"courtside.v1.CheckpointHead"> & {
+  /**
+   * Raised by every change of owner; a worker with an older one cannot commit.
+   *
+   * @generated from field: uint64 epoch = 1;
+   */
+  epoch: bigint;
+
+  /**
+   * Worker that has the region; empty when it was given back.
+   *
+   * @generated from field: string owner = 2;
+   */
+  owner: string;
+
+  /**
+   * Complete checkpoints that are kept, newest last.
+   *
+   * @generated from field: repeated courtside.v1.CheckpointRef checkpoints = 3;
+   */
+  checkpoints: CheckpointRef[];
+};
+
+/**
+ * Describes the message courtside.v1.CheckpointHead.
+ * Use `create(CheckpointHeadSchema)` to create a new message.
+ */
+export const CheckpointHeadSchema: GenMessage<CheckpointHead> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 1);
+
+/**
+ * A checkpoint as its head names it.
+ *
+ * @generated from message courtside.v1.CheckpointRef
+ */
+export type CheckpointRef = Message<"courtside.v1.CheckpointRef"> & {
+  /**
+   * @generated from field: uint64 checkpoint_id = 1;
+   */
+  checkpointId: bigint;
+
+  /**
+   * Name of the manifest in the store.
+   *
+   * @generated from field: string manifest = 2;
+   */
+  manifest: string;
+
+  /**
+   * SHA-256 of the manifest, hex.
+   *
+   * @generated from field: string sha256 = 3;
+   */
+  sha256: string;
+
+  /**
+   * How far its sealed blocks went, so that they can be made again if the snapshot is damaged.
+   *
+   * @generated from field: repeated courtside.v1.SinkFrontier frontiers = 4;
+   */
+  frontiers: SinkFrontier[];
+
+  /**
+   * @generated from field: int64 created_time_ms = 5;
+   */
+  createdTimeMs: bigint;
+
+  /**
+   * State and blocks that it added, and all state that it can restore.
+   *
+   * @generated from field: uint64 added_bytes = 6;
+   */
+  addedBytes: bigint;
+
+  /**
+   * @generated from field: uint64 state_bytes = 7;
+   */
+  stateBytes: bigint;
+
+  /**
+   * Highest input sequence that it covers.
+   *
+   * @generated from field: uint64 sequence = 8;
+   */
+  sequence: bigint;
+};
+
+/**
+ * Describes the message courtside.v1.CheckpointRef.
+ * Use `create(CheckpointRefSchema)` to create a new message.
+ */
+export const CheckpointRefSchema: GenMessage<CheckpointRef> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 2);
+
+/**
+ * The last record that a transactional sink had taken at a barrier.
+ *
+ * @generated from message courtside.v1.SinkFrontier
+ */
+export type SinkFrontier = Message<"courtside.v1.SinkFrontier"> & {
+  /**
+   * @generated from field: string sink_uid = 1;
+   */
+  sinkUid: string;
+
+  /**
+   * Input sequence of the record.
+   *
+   * @generated from field: uint64 sequence = 2;
+   */
+  sequence: bigint;
+
+  /**
+   * Its number among the records that came of that input message, from 1.
+   *
+   * @generated from field: uint32 count = 3;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message courtside.v1.SinkFrontier.
+ * Use `create(SinkFrontierSchema)` to create a new message.
+ */
+export const SinkFrontierSchema: GenMessage<SinkFrontier> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 3);
+
+/**
+ * What a job's workers agree on.
+ *
+ * @generated from message courtside.v1.JobRecord
+ */
+export type JobRecord = Message<"courtside.v1.JobRecord"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * Raised by every restore: regions of different generations share nothing.
+   *
+   * @generated from field: uint32 generation = 2;
+   */
+  generation: number;
+
+  /**
+   * @generated from field: uint32 regions = 3;
+   */
+  regions: number;
+
+  /**
+   * @generated from field: uint32 key_groups = 4;
+   */
+  keyGroups: number;
+
+  /**
+   * Savepoint that regions without a checkpoint start from.
+   *
+   * @generated from field: string savepoint = 5;
+   */
+  savepoint: string;
+
+  /**
+   * Start although the savepoint has state that the job does not.
+   *
+   * @generated from field: bool allow_non_restored_state = 6;
+   */
+  allowNonRestoredState: boolean;
+
+  /**
+   * Savepoint that is being taken, and whether the job stops with it.
+   *
+   * @generated from field: courtside.v1.SavepointRequest request = 7;
+   */
+  request?: SavepointRequest | undefined;
+
+  /**
+   * True between a stop with a savepoint and the next restore.
+   *
+   * @generated from field: bool stopped = 8;
+   */
+  stopped: boolean;
+};
+
+/**
+ * Describes the message courtside.v1.JobRecord.
+ * Use `create(JobRecordSchema)` to create a new message.
+ */
+export const JobRecordSchema: GenMessage<JobRecord> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 4);
+
+/**
+ * @generated from message courtside.v1.SavepointRequest
+ */
+export type SavepointRequest = Message<"courtside.v1.SavepointRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bool stop = 2;
+   */
+  stop: boolean;
+
+  /**
+   * @generated from field: int64 created_time_ms = 3;
+   */
+  createdTimeMs: bigint;
+};
+
+/**
+ * Describes the message courtside.v1.SavepointRequest.
+ * Use `create(SavepointRequestSchema)` to create a new message.
+ */
+export const SavepointRequestSchema: GenMessage<SavepointRequest> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 5);
+
+/**
+ * A savepoint: one manifest of each region, self-contained.
+ *
+ * @generated from message courtside.v1.SavepointManifest
+ */
+export type SavepointManifest = Message<"courtside.v1.SavepointManifest"> & {
+  /**
+   * @generated from field: uint32 format_version = 1;
+   */
+  formatVersion: number;
+
+  /**
+   * @generated from field: string job = 2;
+   */
+  job: string;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * @generated from field: int64 created_time_ms = 4;
+   */
+  createdTimeMs: bigint;
+
+  /**
+   * @generated from field: uint32 generation = 5;
+   */
+  generation: number;
+
+  /**
+   * @generated from field: uint32 key_groups = 6;
+   */
+  keyGroups: number;
+
+  /**
+   * @generated from field: repeated courtside.v1.CheckpointRef regions = 7;
+   */
+  regions: CheckpointRef[];
+};
+
+/**
+ * Describes the message courtside.v1.SavepointManifest.
+ * Use `create(SavepointManifestSchema)` to create a new message.
+ */
+export const SavepointManifestSchema: GenMessage<SavepointManifest> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 6);
+
+/**
+ * Progress on one repartition stream.
+ *
+ * @generated from message courtside.v1.EdgeState
+ */
+export type EdgeState = Message<"courtside.v1.EdgeState"> & {
+  /**
+   * @generated from field: string task = 1;
+   */
+  task: string;
+
+  /**
+   * @generated from field: string edge = 2;
+   */
+  edge: string;
+
+  /**
+   * Partition that was written to, or read from.
+   *
+   * @generated from field: uint32 partition = 3;
+   */
+  partition: number;
+
+  /**
+   * Empty for the own output; else whose frames were read.
+   *
+   * @generated from field: string producer = 4;
+   */
+  producer: string;
+
+  /**
+   * Number of the last frame before the barrier.
+   *
+   * @generated from field: uint64 frame_number = 5;
+   */
+  frameNumber: bigint;
+
+  /**
+   * @generated from field: int64 watermark_ms = 6;
+   */
+  watermarkMs: bigint;
+};
+
+/**
+ * Describes the message courtside.v1.EdgeState.
+ * Use `create(EdgeStateSchema)` to create a new message.
+ */
+export const EdgeStateSchema: GenMessage<EdgeState> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 7);
+
+/**
+ * Many elements on their way from one task to another, in one message.
+ *
+ * @generated from message courtside.v1.EdgeFrame
+ */
+export type EdgeFrame = Message<"courtside.v1.EdgeFrame"> & {
+  /**
+   * @generated from field: uint64 epoch = 1;
+   */
+  epoch: bigint;
+
+  /**
+   * @generated from field: string producer = 2;
+   */
+  producer: string;
+
+  /**
+   * From 1, without gaps, by producer and partition within an epoch.
+   *
+   * @generated from field: uint64 number = 3;
+   */
+  number: bigint;
+
+  /**
+   * @generated from field: repeated courtside.v1.EdgeRecord records = 4;
+   */
+  records: EdgeRecord[];
+
+  /**
+   * Behind the records: event time has come so far.
+   *
+   * @generated from field: optional int64 watermark_ms = 5;
+   */
+  watermarkMs?: bigint | undefined;
+
+  /**
+   * Behind the watermark: nothing is expected from this producer for now.
+   *
+   * @generated from field: bool idle = 6;
+   */
+  idle: boolean;
+
+  /**
+   * Behind everything else: the checkpoint whose barrier this is; 0 = none.
+   *
+   * @generated from field: uint64 barrier = 7;
+   */
+  barrier: bigint;
+};
+
+/**
+ * Describes the message courtside.v1.EdgeFrame.
+ * Use `create(EdgeFrameSchema)` to create a new message.
+ */
+export const EdgeFrameSchema: GenMessage<EdgeFrame> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 8);
+
+/**
+ * @generated from message courtside.v1.EdgeRecord
+ */
+export type EdgeRecord = Message<"courtside.v1.EdgeRecord"> & {
+  /**
+   * @generated from field: uint32 key_group = 1;
+   */
+  keyGroup: number;
+
+  /**
+   * @generated from field: int64 event_time_ms = 2;
+   */
+  eventTimeMs: bigint;
+
+  /**
+   * @generated from field: bytes value = 3;
+   */
+  value: Uint8Array;
+
+  /**
+   * @generated from field: string traceparent = 4;
+   */
+  traceparent: string;
+};
+
+/**
+ * Describes the message courtside.v1.EdgeRecord.
+ * Use `create(EdgeRecordSchema)` to create a new message.
+ */
+export const EdgeRecordSchema: GenMessage<EdgeRecord> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 9);
 
 /**
  * How far a stream has been read.
@@ -108,6 +540,25 @@ export type SourcePosition = Message<"courtside.v1.SourcePosition"> & {
    * @generated from field: uint64 sequence = 3;
    */
   sequence: bigint;
+
+  /**
+   * Key groups that it holds for, both included.
+   *
+   * @generated from field: uint32 first_key_group = 4;
+   */
+  firstKeyGroup: number;
+
+  /**
+   * @generated from field: uint32 last_key_group = 5;
+   */
+  lastKeyGroup: number;
+
+  /**
+   * Task that reads there, in a job of several stages.
+   *
+   * @generated from field: string task = 6;
+   */
+  task: string;
 };
 
 /**
@@ -115,7 +566,7 @@ export type SourcePosition = Message<"courtside.v1.SourcePosition"> & {
  * Use `create(SourcePositionSchema)` to create a new message.
  */
 export const SourcePositionSchema: GenMessage<SourcePosition> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 1);
+  messageDesc(file_courtside_v1_checkpoint, 10);
 
 /**
  * A span of bytes in a segment file.
@@ -151,6 +602,13 @@ export type Blob = Message<"courtside.v1.Blob"> & {
    * @generated from field: uint64 offset_bytes = 5;
    */
   offsetBytes: bigint;
+
+  /**
+   * Stage whose key group it is; empty in a job of one.
+   *
+   * @generated from field: string stage = 6;
+   */
+  stage: string;
 };
 
 /**
@@ -158,7 +616,7 @@ export type Blob = Message<"courtside.v1.Blob"> & {
  * Use `create(BlobSchema)` to create a new message.
  */
 export const BlobSchema: GenMessage<Blob> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 2);
+  messageDesc(file_courtside_v1_checkpoint, 11);
 
 /**
  * Rows that a transactional sink owes: inserted after the commit, with the same token however often.
@@ -197,7 +655,7 @@ export type SealedBlock = Message<"courtside.v1.SealedBlock"> & {
  * Use `create(SealedBlockSchema)` to create a new message.
  */
 export const SealedBlockSchema: GenMessage<SealedBlock> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 3);
+  messageDesc(file_courtside_v1_checkpoint, 12);
 
 /**
  * Type of one state, compared on restore.
@@ -235,7 +693,7 @@ export type StateDescriptor = Message<"courtside.v1.StateDescriptor"> & {
  * Use `create(StateDescriptorSchema)` to create a new message.
  */
 export const StateDescriptorSchema: GenMessage<StateDescriptor> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 4);
+  messageDesc(file_courtside_v1_checkpoint, 13);
 
 /**
  * All state of one key group.
@@ -259,7 +717,7 @@ export type KeyGroupState = Message<"courtside.v1.KeyGroupState"> & {
  * Use `create(KeyGroupStateSchema)` to create a new message.
  */
 export const KeyGroupStateSchema: GenMessage<KeyGroupState> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 5);
+  messageDesc(file_courtside_v1_checkpoint, 14);
 
 /**
  * State of one operator in one key group.
@@ -295,7 +753,7 @@ export type OperatorState = Message<"courtside.v1.OperatorState"> & {
  * Use `create(OperatorStateSchema)` to create a new message.
  */
 export const OperatorStateSchema: GenMessage<OperatorState> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 6);
+  messageDesc(file_courtside_v1_checkpoint, 15);
 
 /**
  * @generated from message courtside.v1.NamedState
@@ -317,7 +775,7 @@ export type NamedState = Message<"courtside.v1.NamedState"> & {
  * Use `create(NamedStateSchema)` to create a new message.
  */
 export const NamedStateSchema: GenMessage<NamedState> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 7);
+  messageDesc(file_courtside_v1_checkpoint, 16);
 
 /**
  * @generated from message courtside.v1.StateEntry
@@ -355,7 +813,7 @@ export type StateEntry = Message<"courtside.v1.StateEntry"> & {
  * Use `create(StateEntrySchema)` to create a new message.
  */
 export const StateEntrySchema: GenMessage<StateEntry> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 8);
+  messageDesc(file_courtside_v1_checkpoint, 17);
 
 /**
  * @generated from message courtside.v1.Timer
@@ -389,7 +847,7 @@ export type Timer = Message<"courtside.v1.Timer"> & {
  * Use `create(TimerSchema)` to create a new message.
  */
 export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 9);
+  messageDesc(file_courtside_v1_checkpoint, 18);
 
 /**
  * @generated from message courtside.v1.KeyWatermark
@@ -411,5 +869,5 @@ export type KeyWatermark = Message<"courtside.v1.KeyWatermark"> & {
  * Use `create(KeyWatermarkSchema)` to create a new message.
  */
 export const KeyWatermarkSchema: GenMessage<KeyWatermark> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 10);
+  messageDesc(file_courtside_v1_checkpoint, 19);
 
