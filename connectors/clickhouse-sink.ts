@@ -49,6 +49,8 @@ export interface ClickHouseSinkOptions<T> {
   onVisible?(values: readonly T[]): void;
   readonly tracing: Tracing;
   readonly log: Log;
+  /** Called before and after every insert. */
+  readonly fault?: (name: string) => void;
 }
 
 /**
@@ -124,7 +126,11 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
 
   async commit(blocks: readonly SealedRows[]): Promise<void> {
     const startTimeMs = performance.timeOrigin + performance.now();
-    for (const block of blocks) await this.#insertUntilTaken(block);
+    for (const block of blocks) {
+      this.#options.fault?.("before-insert");
+      await this.#insertUntilTaken(block);
+      this.#options.fault?.("after-insert");
+    }
     for (const parent of this.#sealedTraces)
       this.#options.tracing
         .start("clickhouse.insert", { kind: "client", parent, startTimeMs })

@@ -1,3 +1,4 @@
+import { JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { createInbox, headers, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import { CourtsideError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -21,6 +22,10 @@ const CHECK_EVERY_MS = 250;
 const BROKER_MESSAGE_ID = "Nats-Msg-Id";
 /** Error code of an answer that says: not now. */
 const UNAVAILABLE = 503;
+/** Code of the stream API for a subject without messages. */
+const NO_MESSAGE = 10_037;
+/** Questions under way at once. */
+const LOOK_UPS = 32;
 
 interface Pending {
   readonly subject: string;
@@ -38,8 +43,19 @@ export interface NatsSinkOptions<T> {
   readonly traceparentHeader: string;
   readonly log: Log;
   encode(value: T, position: Position, epoch: number): { subject: string; data: Uint8Array };
+  /** With it, what the stream holds already is not sent again, however long ago it was stored. */
+  readonly stored?: StoredOutputs;
   /** Told when the broker has stored the output. */
   onStored?(value: T): void;
+}
+
+/** Where the outputs of each key group lie, to find the last one. */
+export interface StoredOutputs {
+  readonly stream: string;
+  readonly keyGroups: { readonly first: number; readonly last: number };
+  /** Subject of all outputs of a key group. */
+  subjectOf(keyGroup: number): string;
+  positionOf(data: Uint8Array): Position | undefined;
 }
 
 /**
@@ -58,6 +74,8 @@ export class NatsSink<T> implements ImmediateSink<T> {
   readonly #inbox = createInbox();
   /** By message number, oldest first. */
   readonly #pending = new Map<number, Pending & { readonly value: T }>();
+  /** By key group, while a replay is behind what the stream holds. */
+  readonly #stored = new Map<number, Position>();
   #subscription: Subscription | undefined;
   #next = 0;
   #epoch = 1;
@@ -73,8 +91,9 @@ export class NatsSink<T> implements ImmediateSink<T> {
     this.#options = options;
   }
 
-  open(epoch: number): Promise<void> {
+  async open(epoch: number): Promise<void> {
     this.#epoch = epoch;
+    await this.#findStored();
     this.#subscription = this.#options.connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (error !== null) return;
@@ -84,11 +103,15 @@ export class NatsSink<T> implements ImmediateSink<T> {
     });
     this.#timer = setInterval(() => this.#resendOverdue(), CHECK_EVERY_MS);
     void this.#followConnection();
-    return Promise.resolve();
   }
 
   write(value: T, position: Position, traceparent: string): void {
     this.#throwFailure();
+    const last = this.#stored.get(position.keyGroup);
+    if (last !== undefined) {
+      if (!isBeyond(position, last)) return;
+      this.#stored.delete(position.keyGroup);
+    }
     const { subject, data } = this.#options.encode(value, position, this.#epoch);
     const { keyGroup, inputSequence, index } = position;
     const id = `${this.#options.job}/${this.uid}/${String(keyGroup)}/${String(inputSequence)}/${String(index)}`;
@@ -118,6 +141,30 @@ export class NatsSink<T> implements ImmediateSink<T> {
     clearInterval(this.#timer);
     this.#subscription?.unsubscribe();
     return Promise.resolve();
+  }
+
+  /** The last output of every key group: a replay makes those up to it again. */
+  async #findStored(): Promise<void> {
+    const { stored, connection } = this.#options;
+    if (stored === undefined) return;
+    const manager = await jetstreamManager(connection, { checkAPI: false });
+    const { first, last } = stored.keyGroups;
+    const find = async (keyGroup: number): Promise<void> => {
+      const message = await manager.streams
+        .getMessage(stored.stream, { last_by_subj: stored.subjectOf(keyGroup) })
+        .catch((error: unknown) => {
+          if (error instanceof JetStreamApiError && error.code === NO_MESSAGE) return null;
+          throw new PublishError(
+            `the broker does not tell the last output of key group ${String(keyGroup)}`,
+            { cause: error },
+          );
+        });
+      const position = message === null ? undefined : stored.positionOf(message.data);
+      if (position !== undefined) this.#stored.set(keyGroup, position);
+    };
+    const groups = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    for (let from = 0; from < groups.length; from += LOOK_UPS)
+      await Promise.all(groups.slice(from, from + LOOK_UPS).map(find));
   }
 
   #send(number: number, pending: Pending): void {
@@ -215,4 +262,10 @@ export class NatsSink<T> implements ImmediateSink<T> {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
+}
+
+function isBeyond(position: Position, last: Position): boolean {
+  return position.inputSequence === last.inputSequence
+    ? position.index > last.index
+    : position.inputSequence > last.inputSequence;
 }

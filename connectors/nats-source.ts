@@ -1,4 +1,9 @@
-import { jetstreamManager, type JetStreamManager } from "@nats-io/jetstream";
+import {
+  JetStreamApiError,
+  jetstreamManager,
+  type JetStreamManager,
+  type StreamInfo,
+} from "@nats-io/jetstream";
 import { createInbox, type Msg, nanos, type NatsConnection } from "@nats-io/nats-core";
 import { create } from "@bufbuild/protobuf";
 import { delay } from "../base/clock.ts";
@@ -16,6 +21,24 @@ export class SourcePositionLostError extends CourtsideError {
   override readonly retryable = false;
 }
 
+/** The stream that the job reads is not there. */
+export class StreamMissingError extends CourtsideError {
+  override readonly code = "STREAM_MISSING";
+  override readonly retryable = true;
+
+  constructor(stream: string, options?: ErrorOptions) {
+    super(
+      `stream ${stream} is not on this broker: bring it back, or look whether --nats-url names the right one`,
+      options,
+    );
+  }
+}
+
+const EVERY_KEY_GROUP = { first: 0, last: Number.POSITIVE_INFINITY };
+/** First minor version of the 2 line whose consumers take several filters. */
+const MULTIPLE_FILTERS_MINOR = 10;
+/** `stream not found` in the broker's own numbering. */
+const STREAM_NOT_FOUND = 10_059;
 /** Messages asked for at once. Frames are about 32 KiB, so the few requests that can be alive keep some 20 MiB
  * under way: the server stalls a reader that is about 48 MiB behind. */
 const PULL_MESSAGES = 200;
@@ -33,6 +56,10 @@ export interface NatsSourceOptions<I> {
   readonly stream: string;
   /** Subjects to read; the last token but one is the key group. */
   readonly subject: string;
+  /** Key groups to read, both ends included; all of them when absent. */
+  readonly keyGroups?: { readonly first: number; readonly last: number };
+  /** Subject of all messages of a key group; with `keyGroups`, for servers that filter by several. */
+  readonly subjectOf?: (keyGroup: number) => string;
   decode(message: Msg): I;
   keyGroupOf(subject: string): number;
   readonly traceparentHeader: string;
@@ -62,6 +89,7 @@ export class NatsSource<I> implements Source<I> {
   #heardMs = 0;
   #recreating = false;
   #closed = false;
+  #failure: CourtsideError | undefined;
   #wake: (() => void) | undefined;
   #watchdog: NodeJS.Timeout | undefined;
 
@@ -70,12 +98,12 @@ export class NatsSource<I> implements Source<I> {
   }
 
   async open(from: SourcePosition | undefined): Promise<void> {
-    const { connection, stream } = this.#options;
+    const { connection } = this.#options;
     this.#manager = await jetstreamManager(connection, {
       checkAPI: false,
       timeout: API_TIMEOUT_MS,
     });
-    const info = await this.#manager.streams.info(stream);
+    const info = await this.#info();
     this.#created = info.created;
     if (from !== undefined) this.#checkPosition(from, info.state);
     this.#last = Number(from?.sequence ?? 0n);
@@ -86,6 +114,7 @@ export class NatsSource<I> implements Source<I> {
 
   async poll(maxRecords: number, waitMs: number): Promise<readonly SourceRecord<I>[]> {
     if (this.#buffer.length === 0) await this.#untilSomething(waitMs);
+    if (this.#failure !== undefined) throw this.#failure;
     const records = this.#buffer.splice(0, maxRecords);
     this.#pullIfDue();
     return records;
@@ -127,6 +156,32 @@ export class NatsSource<I> implements Source<I> {
       );
   }
 
+  /** The stream as the broker has it. @throws StreamMissingError */
+  async #info(): Promise<StreamInfo> {
+    const { stream } = this.#options;
+    try {
+      if (this.#manager === undefined) throw new StreamMissingError(stream);
+      return await this.#manager.streams.info(stream);
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.code === STREAM_NOT_FOUND)
+        throw new StreamMissingError(stream, { cause: error });
+      throw error;
+    }
+  }
+
+  /** Behind an interruption: the same stream, and nothing of it gone that was not read. */
+  async #checkStream(): Promise<void> {
+    const { created, state } = await this.#info();
+    const next = this.#last + 1;
+    const isOther = created !== this.#created;
+    if (isOther || next > state.last_seq + 1 || (this.#last > 0 && next < state.first_seq))
+      throw new SourcePositionLostError(
+        `stream ${this.#options.stream} was read up to message ${String(this.#last)} of the one made at ` +
+          `${this.#created}; it was made at ${created} now and holds ${String(state.first_seq)} to ` +
+          `${String(state.last_seq)}: somebody deleted or purged it under the job`,
+      );
+  }
+
   async #recreate(reason: string): Promise<void> {
     if (this.#recreating || this.#closed) return;
     this.#recreating = true;
@@ -134,10 +189,17 @@ export class NatsSource<I> implements Source<I> {
     const old = this.#consumer;
     for (let waitMs = RETRY_MIN_MS; !this.#closed; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
       try {
+        if (reason !== "start") await this.#checkStream();
         await this.#createConsumer();
         break;
       } catch (error) {
         if (reason === "start") throw error;
+        if (error instanceof SourcePositionLostError || error instanceof StreamMissingError) {
+          this.#failure = error;
+          this.#wake?.();
+          this.#recreating = false;
+          return;
+        }
         this.#options.log.warn("source_consumer_retry", { reason, error: String(error) });
         await delay(waitMs);
       }
@@ -152,17 +214,29 @@ export class NatsSource<I> implements Source<I> {
   async #createConsumer(): Promise<void> {
     const { stream, subject } = this.#options;
     const name = `source_${createInbox().slice("_INBOX.".length)}`;
+    const several = this.#severalSubjects();
     await this.#manager?.consumers.add(stream, {
       name,
       ack_policy: "none",
       deliver_policy: "by_start_sequence",
       opt_start_seq: this.#last + 1,
-      filter_subject: subject,
+      ...(several ?? { filter_subject: subject }),
       inactive_threshold: nanos(CONSUMER_IDLE_LIMIT_MS),
       mem_storage: true,
       num_replicas: 1,
     });
     this.#consumer = name;
+  }
+
+  /** Servers of the 2.9 line filter by one subject: there the other groups' messages are dropped here. */
+  #severalSubjects(): { filter_subjects: string[] } | undefined {
+    const { connection, keyGroups, subjectOf } = this.#options;
+    if (keyGroups === undefined || subjectOf === undefined) return undefined;
+    const [major = 0, minor = 0] = (connection.info?.version ?? "").split(".").map(Number);
+    if (major < 2 || (major === 2 && minor < MULTIPLE_FILTERS_MINOR)) return undefined;
+    const count = keyGroups.last - keyGroups.first + 1;
+    const groups = Array.from({ length: count }, (_, i) => keyGroups.first + i);
+    return { filter_subjects: groups.map((group) => subjectOf(group)) };
   }
 
   async #deleteConsumer(name: string): Promise<void> {
@@ -196,9 +270,12 @@ export class NatsSource<I> implements Source<I> {
     this.#sincePull += 1;
     this.#last = streamSequence;
     const options = this.#options;
+    const keyGroup = options.keyGroupOf(message.subject);
+    const { first, last } = options.keyGroups ?? EVERY_KEY_GROUP;
+    if (keyGroup < first || keyGroup > last) return this.#pullIfDue();
     this.#buffer.push({
       value: options.decode(message),
-      keyGroup: options.keyGroupOf(message.subject),
+      keyGroup,
       sequence: streamSequence,
       traceparent: message.headers?.get(options.traceparentHeader) ?? "",
     });

@@ -16,8 +16,25 @@ export function insightsSubject(keyGroup: number, gameId: string): string {
   return `insights.${String(keyGroup)}.${gameId}`;
 }
 
+/** All plays of a key group. */
+export function playsOfKeyGroup(keyGroup: number): string {
+  return `plays.${String(keyGroup)}.>`;
+}
+
+/** All insights of a key group. */
+export function insightsOfKeyGroup(keyGroup: number): string {
+  return `insights.${String(keyGroup)}.>`;
+}
+
 /** Game id in the subject of rows whose game is not known. */
 export const UNKNOWN_GAME = "unknown";
+
+/** Key-value bucket of what is committed: job records, heads of regions, parts of savepoints. */
+export const JOBS_BUCKET = "courtside_jobs";
+/** Key-value bucket of who is alive; its entries go when they are not renewed. */
+export const WORKERS_BUCKET = "courtside_workers";
+/** Stream of snapshots, for jobs that keep them in the broker. */
+export const SNAPSHOTS_STREAM = "SNAPSHOTS";
 
 /** W3C trace context of the sampled play that a message carries. */
 export const TRACEPARENT_HEADER = "traceparent";

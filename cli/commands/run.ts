@@ -1,14 +1,19 @@
-import { mkdir } from "node:fs/promises";
 import { systemClock } from "../../base/clock.ts";
 import { UsageError } from "../../base/errors.ts";
 import { createLog } from "../../base/log.ts";
 import { migrate } from "../../data/clickhouse/migrate.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
-import { runInsight } from "../../jobs/insight/run.ts";
+import { faultFromEnvironment } from "../../base/fault.ts";
+import { Bucket } from "../../connectors/bucket.ts";
+import { WorkerGroup } from "../../connectors/worker-group.ts";
+import { INSIGHT_JOB } from "../../jobs/insight/insights.ts";
+import { INSIGHT_REGIONS, insightRegions } from "../../jobs/insight/run.ts";
+import { ensureJobRecord } from "../../jobs/worker/job-record.ts";
+import { Worker } from "../../jobs/worker/worker.ts";
+import { WORKERS_BUCKET } from "../../proto/subjects.ts";
+import { JOB_STORE_OPTIONS, JobStoppedError, openJobStores } from "../job-stores.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { ensureStreams } from "../../jobs/streams.ts";
-import { layoutOf } from "../../local/data-dir.ts";
-import { acquireLock } from "../../local/lock.ts";
 import { connectPredict } from "../../serving/client.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
@@ -17,6 +22,10 @@ import { integerFlag, textFlag } from "../flags.ts";
 
 /** Least and most time between checkpoints: below, the disk does nothing else; above, a crash repeats minutes. */
 const CHECKPOINT_MS = { min: 50, max: 600_000 };
+/** Lease of a worker: below, a slow broker takes regions from the living; above, a crash is noticed too late. */
+const LEASE_MS = { min: 500, max: 600_000 };
+const REGIONS = { min: 1, max: 128 };
+const TRIES = { min: 1, max: 100 };
 const PORTS = { min: 0, max: 65_535 };
 /** The model server may be starting at the same time; it needs a second or two. */
 const PREDICT_START_WAIT_MS = 30_000;
@@ -27,7 +36,8 @@ export const command: Command = {
   help: `courtside run insight
 courtside run insight --nats-url nats://127.0.0.1:4222 --clickhouse-url http://127.0.0.1:8123 --data .courtside/game-night
 
-Reads plays from JetStream, keeps the state of every game, asks the model after each play, and writes insights to
+Start it as often as you like, here or on other machines with the same broker and the same store of checkpoints: the
+workers share the games, and take over those of one that ends. Reads plays from JetStream, keeps the state of every game, asks the model after each play, and writes insights to
 JetStream and rows to ClickHouse. Goes on from its last checkpoint: stop it, kill it, start it again. Prints one JSON
 line when it works: {"ready":true,"service":"insight","port":9464}
 
@@ -35,14 +45,21 @@ line when it works: {"ready":true,"service":"insight","port":9464}
   --clickhouse-url URL      store (default http://127.0.0.1:8123)
   --serving-url HOST:PORT   model server (default 127.0.0.1:50051)
   --data DIR                checkpoints go to DIR/checkpoints (default .courtside/insight)
+  --checkpoints URL         other place for checkpoints: a directory, nats: (this broker), s3://BUCKET/PREFIX
   --checkpoint-interval-ms  time between checkpoints (default 1000)
+  --regions N               parts that can be shared, at the job's first start (default 4)
+  --lease-ms N              time after which a silent worker is taken for dead (default 6000)
+  --record-tries N          failures of one message until it becomes a dead letter (default 3)
   --prometheus-port N       also serve /metrics, /healthz and /readyz on this port, 0 for a free one
   --host ADDRESS            address of that port (default 127.0.0.1)`,
   options: {
     "nats-url": { type: "string", default: "nats://127.0.0.1:4222" },
     "clickhouse-url": { type: "string", default: "http://127.0.0.1:8123" },
     "serving-url": { type: "string", default: "127.0.0.1:50051" },
-    data: { type: "string", default: ".courtside/insight" },
+    ...JOB_STORE_OPTIONS,
+    regions: { type: "string" },
+    "lease-ms": { type: "string", default: "6000" },
+    "record-tries": { type: "string", default: "3" },
     "checkpoint-interval-ms": { type: "string", default: "1000" },
     "prometheus-port": { type: "string" },
     host: { type: "string", default: "127.0.0.1" },
@@ -52,23 +69,20 @@ line when it works: {"ready":true,"service":"insight","port":9464}
 
 async function run(context: CommandContext): Promise<number> {
   const [job, ...rest] = context.positionals;
-  if (job !== "insight" || rest.length > 0)
-    throw new UsageError(`courtside run takes the name of one job, and there is: insight`);
+  if (job !== INSIGHT_JOB || rest.length > 0)
+    throw new UsageError("courtside run takes the name of one job, and there is: insight");
   const { values, signal } = context;
   const log = createLog(job);
   const checkpointIntervalMs = integerFlag(values, "checkpoint-interval-ms", CHECKPOINT_MS) ?? 0;
-  const { checkpoints } = layoutOf(String(values["data"]));
-  await mkdir(checkpoints, { recursive: true });
-  const lock = await acquireLock(
-    `${checkpoints}/insight.lock`,
-    "the checkpoints of the insight job",
-  );
+  const leaseMs = integerFlag(values, "lease-ms", LEASE_MS) ?? 0;
+  const regions = integerFlag(values, "regions", REGIONS);
+  const triesMax = integerFlag(values, "record-tries", TRIES) ?? 1;
   const clickHouse = await openClickHouse(String(values["clickhouse-url"]), { signal });
   await migrate(clickHouse);
   const metrics = await createMetrics({
     service: job,
-    prometheusPort: integerFlag(values, "prometheus-port", PORTS),
     host: textFlag(values, "host"),
+    prometheusPort: integerFlag(values, "prometheus-port", PORTS),
   });
   const tracing = await createTracing({ service: job, clickhouse: clickHouse, log, metrics });
   const nats = await openNats(String(values["nats-url"]), { name: "courtside-insight" });
@@ -76,26 +90,36 @@ async function run(context: CommandContext): Promise<number> {
   const predictor = connectPredict(String(values["serving-url"]), { tracing });
   try {
     await predictor.waitReady(PREDICT_START_WAIT_MS);
-    await runInsight(
-      {
+    const { blobs, jobs } = await openJobStores(nats, values);
+    const workers = await Bucket.open(nats, WORKERS_BUCKET, { ttlMs: leaseMs });
+    const record = await ensureJobRecord(jobs, job, regions, INSIGHT_REGIONS);
+    if (record.stopped) throw new JobStoppedError(record);
+    const worker = new Worker({
+      record,
+      jobs,
+      blobs,
+      log,
+      triesMax,
+      group: new WorkerGroup(workers, job, leaseMs, systemClock.nowMs()),
+      fault: faultFromEnvironment(),
+      makeRegion: insightRegions({
         nats,
         clickHouse,
         predictor,
-        checkpointDirectory: checkpoints,
         checkpointIntervalMs,
         clock: systemClock,
         tracing,
         metrics,
         log,
-        onStarted: () => {
-          metrics.reportHealth({ notReady: () => (signal.aborted ? "stopping" : undefined) });
-          context.stdout(
-            `${JSON.stringify({ ready: true, service: job, port: metrics.port ?? 0 })}\n`,
-          );
-        },
+      }),
+      onReady: () => {
+        metrics.reportHealth({ notReady: () => (signal.aborted ? "stopping" : undefined) });
+        context.stdout(
+          `${JSON.stringify({ ready: true, service: job, port: metrics.port ?? 0 })}\n`,
+        );
       },
-      signal,
-    );
+    });
+    await worker.run(signal);
     return 0;
   } finally {
     predictor.close();
@@ -103,6 +127,5 @@ async function run(context: CommandContext): Promise<number> {
     await tracing.shutdown();
     await metrics.shutdown();
     await clickHouse.close();
-    await lock.release();
   }
 }

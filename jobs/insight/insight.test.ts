@@ -11,9 +11,9 @@ import { noTracing } from "../../base/tracing.ts";
 import { disorderly } from "../../data/disorder.ts";
 import { syntheticSeason } from "../../data/synthetic/season.ts";
 import type { SourceGame } from "../../data/source.ts";
+import { directoryStore } from "../../connectors/directory-store.ts";
 import { MemorySource } from "../../connectors/memory-source.ts";
 import {
-  DirectoryStore,
   type ImmediateSink,
   type SourceRecord,
   Task,
@@ -271,7 +271,7 @@ async function runTask(world: World, directory: string): Promise<void> {
       deadLetters: world.deadLetters(),
     }),
     source: new MemorySource(messages()),
-    store: new DirectoryStore(directory, silentLog),
+    store: directoryStore(directory, "insight", silentLog),
     clock: systemClock,
     tracing: noTracing,
     log: silentLog,

@@ -1,4 +1,4 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Position } from "../../operators/mod.ts";
 import {
   type Insight,
@@ -48,6 +48,14 @@ export function insightsOf(record: InsightRecord): Insight[] {
     default:
       return body satisfies never;
   }
+}
+
+/** Where an output lies that is in the stream; undefined for bytes that are none. */
+export function positionOfInsight(data: Uint8Array): Position | undefined {
+  const { position } = fromBinary(InsightSchema, data);
+  if (position === undefined) return undefined;
+  const { keyGroup, inputSequence, index } = position;
+  return { keyGroup, inputSequence: Number(inputSequence), index };
 }
 
 /** An insight as a message, with the position that lets readers refuse it when it comes again. */

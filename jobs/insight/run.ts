@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { ClickHouseClient } from "@clickhouse/client";
 import type { Clock } from "../../base/clock.ts";
@@ -8,92 +7,129 @@ import type { Tracing } from "../../base/tracing.ts";
 import { ClickHouseSink } from "../../connectors/clickhouse-sink.ts";
 import { NatsSink } from "../../connectors/nats-sink.ts";
 import { NatsSource } from "../../connectors/nats-source.ts";
-import { type CheckpointReport, DirectoryStore, Task } from "../../operators/mod.ts";
+import { type CheckpointReport, type JobGraph, Region } from "../../operators/mod.ts";
 import type { Insight } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import type { InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
 import type { DeadLetter } from "../../proto/gen/courtside/v1/play_pb.ts";
-import { PLAYS_STREAM, PLAYS_SUBJECTS, TRACEPARENT_HEADER } from "../../proto/subjects.ts";
+import {
+  INSIGHTS_STREAM,
+  insightsOfKeyGroup,
+  PLAYS_STREAM,
+  PLAYS_SUBJECTS,
+  playsOfKeyGroup,
+  TRACEPARENT_HEADER,
+} from "../../proto/subjects.ts";
+import type { RegionSeat } from "../worker/worker.ts";
 import { insightGraph } from "./graph.ts";
 import { decodeFrame, type FrameInput } from "./input.ts";
-import { encodeInsight, INSIGHT_JOB } from "./insights.ts";
+import { encodeInsight, INSIGHT_JOB, positionOfInsight } from "./insights.ts";
 import type { Predictor } from "./predict.ts";
 import { DEAD_LETTERS_TABLE, deadLetterRow, INSIGHT_TABLES, insightRows } from "./rows.ts";
 
 /** Time between checkpoints: rows are visible within it, and a crash repeats at most so much. */
 export const CHECKPOINT_INTERVAL_MS = 1000;
+/** Ranges of key groups that commit on their own. Each costs an insert a table and second while its games run, so a
+ * few: enough for as many workers to share. */
+export const INSIGHT_REGIONS = 4;
 
 export interface InsightOptions {
   readonly nats: NatsConnection;
   readonly clickHouse: ClickHouseClient;
   readonly predictor: Predictor;
-  /** Snapshots lie in `<directory>/insight`. */
-  readonly checkpointDirectory: string;
   readonly checkpointIntervalMs?: number;
   readonly clock: Clock;
   readonly tracing: Tracing;
   readonly metrics: Metrics;
   readonly log: Log;
-  readonly onStarted?: () => void;
 }
 
-/** Runs the insight job until the signal; goes on from its last checkpoint. */
-export async function runInsight(options: InsightOptions, signal: AbortSignal): Promise<void> {
-  const { clock, log, tracing, clickHouse } = options;
+/** Makes regions of the insight job: each holds the games of a range of key groups. */
+export function insightRegions(options: InsightOptions): (seat: RegionSeat) => Region {
   const latency = latencyHistograms(options);
-  const task = new Task<FrameInput>({
-    graph: insightGraph({
-      predictor: options.predictor,
+  const onCheckpoint = checkpointMetrics(options);
+  return (seat) => {
+    const { clock, log, tracing, nats } = options;
+    const graph = regionGraph(options, seat, latency);
+    return new Region({
+      ...seat,
+      job: graph.name,
+      keyGroups: graph.keyGroups,
+      subtasks: [
+        {
+          name: "task",
+          stage: "",
+          graph,
+          keyGroups: seat.keyGroups,
+          source: new NatsSource<FrameInput>({
+            connection: nats,
+            stream: PLAYS_STREAM,
+            subject: PLAYS_SUBJECTS,
+            keyGroups: seat.keyGroups,
+            subjectOf: playsOfKeyGroup,
+            decode: (message) => decodeFrame(message.data, message.subject),
+            keyGroupOf: (subject) => Number(subject.split(".")[1]),
+            traceparentHeader: TRACEPARENT_HEADER,
+            log,
+          }),
+        },
+      ],
       clock,
+      tracing,
       log,
-      insights: new NatsSink<Insight>({
-        uid: "insights",
-        connection: options.nats,
-        job: INSIGHT_JOB,
-        traceparentHeader: TRACEPARENT_HEADER,
-        log,
-        encode: encodeInsight,
-        onStored: latency.insightStored,
-      }),
-      records: new ClickHouseSink<InsightRecord>({
-        uid: "records",
-        job: INSIGHT_JOB,
-        client: clickHouse,
-        tables: INSIGHT_TABLES,
-        rows: insightRows,
-        onVisible: latency.rowsVisible,
-        tracing,
-        log,
-      }),
-      deadLetters: new ClickHouseSink<DeadLetter>({
-        uid: "dead-letters",
-        job: INSIGHT_JOB,
-        client: clickHouse,
-        tables: [DEAD_LETTERS_TABLE],
-        rows: (letter, put) => put(DEAD_LETTERS_TABLE, deadLetterRow(letter)),
-        tracing,
-        log,
-      }),
-    }),
-    source: new NatsSource<FrameInput>({
-      connection: options.nats,
-      stream: PLAYS_STREAM,
-      subject: PLAYS_SUBJECTS,
-      decode: (message) => decodeFrame(message.data, message.subject),
-      keyGroupOf: (subject) => Number(subject.split(".")[1]),
+      checkpointIntervalMs: options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS,
+      onCheckpoint,
+    });
+  };
+}
+
+function regionGraph(
+  { predictor, clock, log, tracing, nats, clickHouse }: InsightOptions,
+  { name, keyGroups, fault }: RegionSeat,
+  latency: ReturnType<typeof latencyHistograms>,
+): JobGraph<FrameInput> {
+  const job = `${INSIGHT_JOB}/${name}`;
+  return insightGraph({
+    predictor,
+    clock,
+    log,
+    insights: new NatsSink<Insight>({
+      uid: "insights",
+      connection: nats,
+      job: INSIGHT_JOB,
       traceparentHeader: TRACEPARENT_HEADER,
       log,
+      encode: encodeInsight,
+      onStored: latency.insightStored,
+      stored: {
+        stream: INSIGHTS_STREAM,
+        keyGroups,
+        subjectOf: insightsOfKeyGroup,
+        positionOf: positionOfInsight,
+      },
     }),
-    store: new DirectoryStore(join(options.checkpointDirectory, INSIGHT_JOB), log),
-    clock,
-    tracing,
-    log,
-    checkpointIntervalMs: options.checkpointIntervalMs ?? CHECKPOINT_INTERVAL_MS,
-    onCheckpoint: checkpointMetrics(options),
-    ...(options.onStarted && { onStarted: options.onStarted }),
+    records: new ClickHouseSink<InsightRecord>({
+      uid: "records",
+      job,
+      client: clickHouse,
+      tables: INSIGHT_TABLES,
+      rows: insightRows,
+      onVisible: latency.rowsVisible,
+      tracing,
+      log,
+      fault,
+    }),
+    deadLetters: new ClickHouseSink<DeadLetter>({
+      uid: "dead-letters",
+      job,
+      client: clickHouse,
+      tables: [DEAD_LETTERS_TABLE],
+      rows: (letter, put) => put(DEAD_LETTERS_TABLE, deadLetterRow(letter)),
+      tracing,
+      log,
+      fault,
+    }),
   });
-  await task.run(signal);
 }
-
 /** Latency of every play, from the publisher's hand-over; traces only have the sampled ones. */
 function latencyHistograms({ metrics, clock }: InsightOptions): {
   insightStored: (insight: Insight) => void;

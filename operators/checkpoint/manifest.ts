@@ -69,8 +69,7 @@ export async function readManifest(
   digest: string,
 ): Promise<CheckpointManifest> {
   const bytes = await blobs.get(name);
-  if (bytes === undefined)
-    throw new CorruptSnapshotError(`${name} is not in ${blobs.location}`);
+  if (bytes === undefined) throw new CorruptSnapshotError(`${name} is not in ${blobs.location}`);
   if (sha256([bytes]) !== digest)
     throw new CorruptSnapshotError(`${name} in ${blobs.location} is damaged`);
   const manifest = fromBinary(CheckpointManifestSchema, bytes);

@@ -23,6 +23,7 @@ import {
   type BlobStore,
   CorruptSnapshotError,
   type FaultPoint,
+  FencedError,
   type HeadStore,
   type Opened,
   type RestoredSnapshot,
@@ -40,6 +41,7 @@ const COPIES_PER_CHECKPOINT = 8;
 /** Digits of an id in a name, so that names sort. */
 const ID_DIGITS = 10;
 
+/** What a region's snapshots need: bytes, a head, and names. */
 export interface RegionStoreOptions {
   readonly blobs: BlobStore;
   readonly head: HeadStore;
@@ -50,6 +52,8 @@ export interface RegionStoreOptions {
   readonly owner: string;
   readonly log: Log;
   readonly fault?: FaultPoint;
+  /** False when the head's owner is alive, so that the region is not to be taken from it. */
+  readonly mayTakeFrom?: (owner: string) => boolean;
   /** State that a region without any checkpoint starts from. */
   initial?(): Promise<RestoredSnapshot | undefined>;
 }
@@ -70,15 +74,19 @@ export class RegionStore implements SnapshotStore {
   /** By manifest that was read or written here: the blobs that it needs. */
   readonly #uses = new Map<string, ReadonlySet<string>>();
   #orphansSwept = false;
+  /** Savepoints that are being written, for which nothing may go. */
+  #exports = 0;
 
   constructor(options: RegionStoreOptions) {
     this.#options = options;
   }
 
   async open(): Promise<Opened> {
-    const { head, owner } = this.#options;
+    const { head, owner, region, mayTakeFrom } = this.#options;
     const { bytes, revision } = await head.read();
     const before = bytes === undefined ? create(CheckpointHeadSchema) : decodeHead(bytes);
+    if (before.owner !== "" && before.owner !== owner && mayTakeFrom?.(before.owner) === false)
+      throw new FencedError(`region ${region} is with ${before.owner}, which is alive`);
     this.#revision = revision;
     this.#head = create(CheckpointHeadSchema, {
       epoch: before.epoch + 1n,
@@ -155,6 +163,15 @@ export class RegionStore implements SnapshotStore {
    * @param prefix - where: `savepoints/<name>`. @returns how the savepoint names it.
    */
   async exportTo(prefix: string): Promise<CheckpointRef> {
+    this.#exports += 1;
+    try {
+      return await this.#export(prefix);
+    } finally {
+      this.#exports -= 1;
+    }
+  }
+
+  async #export(prefix: string): Promise<CheckpointRef> {
     const { blobs, region } = this.#options;
     const from = this.#last;
     const ref = this.#head.checkpoints.at(-1);
@@ -251,6 +268,7 @@ export class RegionStore implements SnapshotStore {
    */
   async #sweep(): Promise<void> {
     const { blobs, region, log } = this.#options;
+    if (this.#exports > 0) return;
     try {
       const kept = new Set<string>();
       for (const { manifest: name, sha256: digest } of this.#head.checkpoints) {
@@ -264,7 +282,7 @@ export class RegionStore implements SnapshotStore {
         for (const each of uses) kept.add(each);
       }
       const candidates = this.#orphansSwept
-        ? [...this.#uses.values()].flatMap((uses) => [...uses])
+        ? [...this.#uses.values()].flatMap((uses) => Array.from(uses))
         : await blobs.list(`${region}/`);
       for (const name of new Set(candidates))
         if (!kept.has(name) && parseName(name).epoch <= this.#head.epoch) await blobs.remove(name);
@@ -286,6 +304,7 @@ function usedBy(name: string, manifest: CheckpointManifest): ReadonlySet<string>
   ]);
 }
 
+/** A head as it is stored. */
 export function decodeHead(bytes: Uint8Array): CheckpointHead {
   return fromBinary(CheckpointHeadSchema, bytes);
 }

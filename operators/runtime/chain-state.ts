@@ -44,16 +44,18 @@ export function descriptorsOf(operators: Operators): StateDescriptor[] {
 export function checkDescriptors(
   before: readonly StateDescriptor[],
   now: readonly StateDescriptor[],
+  allowNonRestored = false,
 ): void {
   for (const old of before) {
     const same = now.find(
       (each) => each.operatorUid === old.operatorUid && each.stateName === old.stateName,
     );
     const name = `${old.operatorUid}.${old.stateName}`;
+    if (same === undefined && allowNonRestored) continue;
     if (same === undefined)
       throw new IncompatibleSnapshotError(
         `the snapshot holds state ${name}, which the job does not have any more; ` +
-          "give the operator its old uid, or start with another checkpoint directory",
+          "give the operator its old uid, or leave the state behind with --allow-non-restored-state",
       );
     if (same.kind !== old.kind || same.typeName !== old.typeName)
       throw new IncompatibleSnapshotError(

@@ -5,10 +5,10 @@ import type { StateSpec } from "../state/keyed-state.ts";
 import { type TimestampSpec, UnionValve } from "../time/watermark.ts";
 import { WindowOperator, type WindowSpec } from "../window/window-operator.ts";
 import { type AsyncBatch, AsyncOperator } from "./async-operator.ts";
-import type { Output, OutputTag } from "./element.ts";
+import { type Origin, type Output, type OutputTag, outputTag } from "./element.ts";
 import type { Operator, OperatorContext, Outputs } from "./operator.ts";
 import { type KeyedProcess, ProcessOperator } from "./process-operator.ts";
-import type { ImmediateSink, Sink, TransactionalSink } from "./sink.ts";
+import type { EdgeSink, ImmediateSink, Sink, TransactionalSink } from "./sink.ts";
 import { SinkOperator } from "./sink.ts";
 import { TimestampsOperator } from "./timestamps-operator.ts";
 
@@ -43,6 +43,8 @@ export class JobGraph<I> {
   readonly sinks = new Map<string, Sink>();
   /** What the source delivers. */
   readonly source: Stream<I>;
+  /** Takes a message apart when an operator failed on it, so that only the part that fails is left out. */
+  isolate?: (value: I) => readonly I[];
 
   /** @param keyGroups - units of state; fixed for the life of a savepoint. */
   constructor(name: string, keyGroups: number = DEFAULT_KEY_GROUPS) {
@@ -174,7 +176,7 @@ export class Stream<T> {
     return new Stream<S>(this.#graph, { node: this.#edge.node, tag: tag.id });
   }
 
-  sinkTo(sink: ImmediateSink<T> | TransactionalSink<T>): void {
+  sinkTo(sink: ImmediateSink<T> | TransactionalSink<T> | EdgeSink<T>): void {
     this.#graph.addSink(sink);
     this.#graph.add<never>(sink.uid, "sink", [this.#edge], (context) => [
       new SinkOperator(sink, context),
@@ -207,9 +209,25 @@ export class KeyedStream<T> {
   }
 }
 
+/** An input that made the job fail as often as it is tried, with the last reason. */
+export interface Poison<I> {
+  readonly value: I;
+  readonly origin: Origin;
+  readonly reason: string;
+}
+
+const POISON = outputTag<Poison<unknown>>("poison");
+
+/** Side output of the source: inputs that are left out because the job fails on them. */
+export function poisonTag<I>(): OutputTag<Poison<I>> {
+  return POISON as OutputTag<Poison<I>>;
+}
+
 /** The operators of one task, wired: the head takes what the source delivers. */
 export interface Chain<I> {
   readonly head: Output<I>;
+  /** Takes what is left out; undefined when the job does not read `poisonTag`. */
+  readonly poison: Output<Poison<I>> | undefined;
   /** Upstream first. */
   readonly operators: readonly Operator<unknown>[];
 }
@@ -224,7 +242,7 @@ export function buildChain<I>(graph: JobGraph<I>, context: OperatorContext): Cha
   assert(head !== undefined, "a job has a source");
   // A union is one operator with several inputs; the first stands for it.
   const operators = built.slice(1).flatMap((inputs) => inputs.slice(0, 1));
-  return { head, operators };
+  return { head, operators, poison: outputsOf(graph, built, 0).side(POISON.id) };
 }
 
 function outputsOf<I>(

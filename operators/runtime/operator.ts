@@ -13,6 +13,8 @@ export interface OperatorContext {
   origin: Origin;
   /** Says that state of this group differs from the last snapshot. */
   markDirty(keyGroup: number): void;
+  /** Throws once the task has failed: an operator whose call was cut short must not go on to the sinks. */
+  check?(): void;
   /** Ends the task from outside a call, for example when an asynchronous call failed for good. */
   fail(error: Error): void;
 }

@@ -1,4 +1,11 @@
-import type { Origin } from "./element.ts";
+import { create } from "@bufbuild/protobuf";
+import {
+  type EdgeState,
+  type SinkFrontier,
+  SinkFrontierSchema,
+} from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import type { LostCheckpoint } from "../checkpoint/snapshot.ts";
+import type { Origin, Watermark } from "./element.ts";
 import type { Operator, OperatorContext } from "./operator.ts";
 
 /** Identity of one output: the same after a replay, so that nobody counts it twice. */
@@ -49,32 +56,161 @@ export interface TransactionalSink<T> {
   close(): Promise<void>;
 }
 
-export type Sink = ImmediateSink<unknown> | TransactionalSink<unknown>;
+/**
+ * Writes to a repartition stream: records, watermarks and barriers in their order. What it sent since the last
+ * committed checkpoint stays in the stream until `forget`.
+ */
+export interface EdgeSink<T> {
+  readonly mode: "edge";
+  readonly uid: string;
+  open(epoch: number, edges: readonly EdgeState[]): Promise<void>;
+  write(value: T, eventTimeMs: number, origin: Origin): void;
+  watermark(watermark: Watermark): void;
+  /** Sends the barrier behind everything else. Resolves when all up to it is stored. */
+  barrier(checkpointId: number): Promise<void>;
+  /** Input is exhausted for now: send what waits for company. */
+  flush(): void;
+  blocked(): Promise<void> | undefined;
+  /** True when a checkpoint should come early, because the stream fills up. */
+  full(): boolean;
+  edgeStates(): readonly EdgeState[];
+  /** The checkpoint is committed: what lies before its barrier can go. */
+  forget(checkpointId: number): Promise<void>;
+  close(): Promise<void>;
+}
 
-/** Gives every record of an immediate sink its position. */
+export type Sink = ImmediateSink<unknown> | TransactionalSink<unknown> | EdgeSink<unknown>;
+
+/**
+ * The end of a chain. Gives every record of an immediate sink its position, and knows how far a transactional
+ * sink has come: after a damaged checkpoint its rows are sealed again as they were, under its id.
+ */
 export class SinkOperator<T> implements Operator<T> {
-  readonly #sink: ImmediateSink<T> | TransactionalSink<T>;
+  readonly uid: string;
+  readonly #sink: ImmediateSink<T> | TransactionalSink<T> | EdgeSink<T>;
   readonly #context: OperatorContext;
+  /** The last record that was written: input sequence, and number among those of the same input. */
+  #sequence = 0;
+  #count = 0;
+  /** Damaged checkpoints whose rows are still to be made, oldest first. */
+  #lost: { readonly id: number; readonly sequence: number; readonly count: number }[] = [];
+  #remade: SealedRows[] = [];
 
-  constructor(sink: ImmediateSink<T> | TransactionalSink<T>, context: OperatorContext) {
+  constructor(
+    sink: ImmediateSink<T> | TransactionalSink<T> | EdgeSink<T>,
+    context: OperatorContext,
+  ) {
+    this.uid = sink.uid;
     this.#sink = sink;
     this.#context = context;
   }
 
-  record(value: T): void {
+  get isTransactional(): boolean {
+    return this.#sink.mode === "transactional";
+  }
+
+  record(value: T, eventTimeMs: number): void {
+    this.#context.check?.();
     const { origin } = this.#context;
-    if (this.#sink.mode === "transactional") return this.#sink.write(value, origin);
+    const sink = this.#sink;
+    if (sink.mode === "edge") return sink.write(value, eventTimeMs, origin);
+    if (sink.mode === "transactional") {
+      this.#count = origin.sequence === this.#sequence ? this.#count + 1 : 1;
+      this.#sequence = origin.sequence;
+      while (this.#isBeyondLost()) this.#sealOldestLost();
+      return sink.write(value, origin);
+    }
     const { keyGroup, sequence: inputSequence } = origin;
     const index = origin.outputs;
     origin.outputs += 1;
-    this.#sink.write(value, { keyGroup, inputSequence, index }, origin.traceparent);
+    sink.write(value, { keyGroup, inputSequence, index }, origin.traceparent);
   }
 
-  watermark(): void {
-    // Sinks are the end of the line.
+  watermark(watermark: Watermark): void {
+    if (this.#sink.mode === "edge") this.#sink.watermark(watermark);
+  }
+
+  flush(): void {
+    if (this.#sink.mode === "edge") this.#sink.flush();
   }
 
   blocked(): Promise<void> | undefined {
-    return this.#sink.mode === "immediate" ? this.#sink.blocked() : undefined;
+    return this.#sink.mode === "transactional" ? undefined : this.#sink.blocked();
+  }
+
+  async open(epoch: number, edges: readonly EdgeState[]): Promise<void> {
+    if (this.#sink.mode === "transactional") return this.#sink.open();
+    return this.#sink.open(epoch, edges);
+  }
+
+  full(): boolean {
+    return this.#sink.mode !== "immediate" && this.#sink.full();
+  }
+
+  seal(checkpointId: number): readonly SealedRows[] {
+    if (this.#sink.mode !== "transactional") return [];
+    const blocks = [...this.#remade, ...this.#sink.seal(checkpointId)];
+    this.#remade = [];
+    return blocks;
+  }
+
+  /** Resolves when everything before the barrier is stored. */
+  async barrier(checkpointId: number): Promise<void> {
+    if (this.#sink.mode === "immediate") return this.#sink.flush();
+    if (this.#sink.mode === "edge") return this.#sink.barrier(checkpointId);
+  }
+
+  async commit(blocks: readonly SealedRows[]): Promise<void> {
+    if (this.#sink.mode === "transactional" && blocks.length > 0) await this.#sink.commit(blocks);
+  }
+
+  async forget(checkpointId: number): Promise<void> {
+    if (this.#sink.mode === "edge") await this.#sink.forget(checkpointId);
+  }
+
+  edgeStates(): readonly EdgeState[] {
+    return this.#sink.mode === "edge" ? this.#sink.edgeStates() : [];
+  }
+
+  frontier(): SinkFrontier[] {
+    if (!this.isTransactional) return [];
+    return [
+      create(SinkFrontierSchema, {
+        sinkUid: this.uid,
+        sequence: BigInt(this.#sequence),
+        count: this.#count,
+      }),
+    ];
+  }
+
+  /** Goes on behind the frontier of the snapshot; what `lost` had sealed is sealed again under its ids. */
+  restore(frontiers: readonly SinkFrontier[], lost: readonly LostCheckpoint[]): void {
+    const mine = (of: readonly SinkFrontier[]): { sequence: number; count: number } => {
+      const found = of.find(({ sinkUid }) => sinkUid === this.uid);
+      return { sequence: Number(found?.sequence ?? 0n), count: found?.count ?? 0 };
+    };
+    const { sequence, count } = mine(frontiers);
+    this.#sequence = sequence;
+    this.#count = count;
+    this.#lost = lost.map((each) => ({ id: each.checkpointId, ...mine(each.frontiers) }));
+  }
+
+  /** Everything up to the last lost checkpoint has come by: what is open belongs to it. */
+  sealLost(): void {
+    while (this.#lost.length > 0) this.#sealOldestLost();
+  }
+
+  #isBeyondLost(): boolean {
+    const [oldest] = this.#lost;
+    if (oldest === undefined) return false;
+    return this.#sequence === oldest.sequence
+      ? this.#count > oldest.count
+      : this.#sequence > oldest.sequence;
+  }
+
+  #sealOldestLost(): void {
+    const oldest = this.#lost.shift();
+    if (oldest !== undefined && this.#sink.mode === "transactional")
+      this.#remade.push(...this.#sink.seal(oldest.id));
   }
 }

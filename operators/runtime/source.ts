@@ -1,4 +1,5 @@
-import type { SourcePosition } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import type { EdgeState, SourcePosition } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import type { Watermark } from "./element.ts";
 
 /** One message of a source, with where it lies. */
 export interface SourceRecord<I> {
@@ -10,17 +11,37 @@ export interface SourceRecord<I> {
   readonly traceparent: string;
 }
 
+/** What a repartition stream carries between its records. */
+export type InBand =
+  | { readonly barrierId: number; readonly watermark?: undefined }
+  | { readonly barrierId?: undefined; readonly watermark: Watermark };
+
+export function isInBand<I>(element: SourceRecord<I> | InBand): element is InBand {
+  return !("keyGroup" in element);
+}
+
+/** What a source is told at its start beside its position. */
+export interface SourceStart {
+  readonly epoch: number;
+  /** Progress of the repartition streams, from the snapshot. */
+  readonly edges: readonly EdgeState[];
+}
+
 /** A replayable input. Its position belongs to the task's snapshot, never to the broker. */
 export interface Source<I> {
+  /** True for a repartition stream: barriers come in it, and nothing asks it for its position. */
+  readonly inBand?: boolean;
   /**
    * Starts behind the given position, or at the beginning.
    * @throws when the position is no longer, or not yet, in the source.
    */
-  open(from: SourcePosition | undefined): Promise<void>;
+  open(from: SourcePosition | undefined, start: SourceStart): Promise<void>;
   /** Up to `maxRecords` in order; an empty list after `waitMs` without any. */
-  poll(maxRecords: number, waitMs: number): Promise<readonly SourceRecord<I>[]>;
+  poll(maxRecords: number, waitMs: number): Promise<readonly (SourceRecord<I> | InBand)[]>;
   /** Position to note when everything up to `sequence` has been taken in. */
   positionAt(sequence: number): SourcePosition;
+  /** Progress of a repartition stream at the barrier that was just taken. */
+  edgeStates?(): readonly EdgeState[];
   /** True for an input with an end that has been reached. */
   ended(): boolean;
   close(): Promise<void>;

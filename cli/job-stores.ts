@@ -1,0 +1,59 @@
+import type { NatsConnection } from "@nats-io/nats-core";
+import { CourtsideError, UsageError } from "../base/errors.ts";
+import { Bucket } from "../connectors/bucket.ts";
+import { DirectoryBlobs } from "../connectors/directory-store.ts";
+import { layoutOf } from "../local/data-dir.ts";
+import type { BlobStore } from "../operators/mod.ts";
+import type { JobRecord } from "../proto/gen/courtside/v1/checkpoint_pb.ts";
+import { JOBS_BUCKET } from "../proto/subjects.ts";
+import type { CommandContext } from "./command.ts";
+import { textFlag } from "./flags.ts";
+
+/** Flags of every command that looks at checkpoints. */
+export const JOB_STORE_OPTIONS = {
+  data: { type: "string", default: ".courtside/insight" },
+  checkpoints: { type: "string" },
+} as const;
+
+/** What a job has outside its workers. */
+export interface JobStores {
+  readonly jobs: Bucket;
+  readonly blobs: BlobStore;
+}
+
+/** The job waits for somebody to say where it goes on. */
+export class JobStoppedError extends CourtsideError {
+  override readonly code = "JOB_STOPPED";
+  override readonly retryable = false;
+
+  constructor({ job }: JobRecord) {
+    super(
+      `job ${job} was stopped with a savepoint; let it go on with courtside restore ${job} ` +
+        `--savepoint NAME (courtside savepoint list ${job} shows them)`,
+    );
+  }
+}
+
+export async function openJobStores(
+  nats: NatsConnection,
+  values: CommandContext["values"],
+): Promise<JobStores> {
+  return { jobs: await Bucket.open(nats, JOBS_BUCKET), blobs: await openBlobs(nats, values) };
+}
+
+/** @throws UsageError for an address of an unknown kind. */
+async function openBlobs(
+  _nats: NatsConnection,
+  values: CommandContext["values"],
+): Promise<BlobStore> {
+  const place = textFlag(values, "checkpoints") ?? layoutOf(String(values["data"])).checkpoints;
+  const [, scheme] = /^([a-z0-9]+):/.exec(place) ?? [];
+  switch (scheme) {
+    case undefined:
+      return Promise.resolve(new DirectoryBlobs(place));
+    default:
+      throw new UsageError(
+        `--checkpoints takes a directory, nats: or s3://BUCKET/PREFIX, not "${place}"`,
+      );
+  }
+}

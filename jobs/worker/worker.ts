@@ -1,0 +1,228 @@
+import { toBinary } from "@bufbuild/protobuf";
+import { setTimeout as delay } from "node:timers/promises";
+import { CourtsideError, errorText } from "../../base/errors.ts";
+import { keyGroupRange, type KeyGroupRange } from "../../base/key-group.ts";
+import type { Log } from "../../base/log.ts";
+import type { Bucket } from "../../connectors/bucket.ts";
+import type { WorkerGroup } from "../../connectors/worker-group.ts";
+import {
+  type BlobStore,
+  type FaultPoint,
+  FencedError,
+  loadSavepoint,
+  type Quarantine,
+  readSavepoint,
+  type Region,
+  RegionStore,
+  savepointPrefix,
+} from "../../operators/mod.ts";
+import { CheckpointRefSchema, type JobRecord } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import { planFor } from "./assignment.ts";
+import { HeldRegion } from "./held-region.ts";
+import { headKey, readJobRecord, regionName, savepointPartKey } from "./job-record.ts";
+
+/** Beats in one lease: two may be lost. */
+const BEATS_PER_LEASE = 4;
+const BEAT_MS_MAX = 1000;
+
+/** A region to run, as the worker hands it to the job. */
+export interface RegionSeat {
+  readonly index: number;
+  /** Names it in stores and tokens, over all generations. */
+  readonly name: string;
+  readonly keyGroups: KeyGroupRange;
+  readonly store: RegionStore;
+  readonly quarantine: Quarantine;
+  readonly allowNonRestoredState: boolean;
+  readonly fault: FaultPoint;
+  onStarted(): void;
+  /** @throws FencedError when this worker's lease has run out. */
+  checkLease(): void;
+}
+
+export interface WorkerOptions {
+  readonly record: JobRecord;
+  readonly jobs: Bucket;
+  readonly group: WorkerGroup;
+  readonly blobs: BlobStore;
+  readonly log: Log;
+  readonly fault: FaultPoint;
+  /** Failures of one message until it is left out. */
+  readonly triesMax: number;
+  readonly makeRegion: (seat: RegionSeat) => Region;
+  /** Told once: all regions that are this worker's share have started, or it has none. */
+  readonly onReady?: () => void;
+}
+
+/**
+ * Runs its share of a job's regions.
+ *
+ * The head of a region is its lease: it names the owner, whoever swaps it is the new one, and the old one's next
+ * commit fails. A region may be taken when its owner gave it back or does not renew its key any more. All workers
+ * look at who is there a few times a lease and work out the same spread; who has too many hands over, by a last
+ * checkpoint.
+ */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #held = new Map<number, HeldRegion>();
+  readonly #exported = new Set<string>();
+  readonly #beatMs: number;
+  #lastTickMs = performance.now();
+  /** While the broker was away nobody could renew: the others get time to before anything is taken from them. */
+  #takeFromMs = 0;
+  #ready = false;
+  #fatal: Error | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#beatMs = Math.min(BEAT_MS_MAX, options.group.leaseMs / BEATS_PER_LEASE);
+  }
+
+  /** Resolves after a graceful stop. @throws what cannot be mended by trying again. */
+  async run(signal: AbortSignal): Promise<"stopped" | "savepoint"> {
+    const { group, log } = this.#options;
+    try {
+      for (;;) {
+        if (signal.aborted) return "stopped";
+        try {
+          if (await this.#tick()) return "savepoint";
+        } catch (error) {
+          if (error instanceof CourtsideError && !error.retryable) throw error;
+          log.warn("worker_tick_failed", { error: errorText(error) });
+        }
+        if (this.#fatal !== undefined) throw this.#fatal;
+        await delay(this.#beatMs, undefined, { signal }).catch(() => {});
+      }
+    } finally {
+      await Promise.all([...this.#held.values()].map(async (held) => held.stop()));
+      this.#held.clear();
+      await group.leave().catch(() => {});
+    }
+  }
+
+  /** One look at the job. @returns true when the job was stopped with a savepoint. */
+  async #tick(): Promise<boolean> {
+    const { group, record, jobs } = this.#options;
+    const nowMs = performance.now();
+    if (nowMs - this.#lastTickMs > group.leaseMs / 2 && !group.isLive())
+      this.#takeFromMs = nowMs + group.leaseMs;
+    await this.#beat();
+    this.#lastTickMs = performance.now();
+    const latest = await readJobRecord(jobs, record.job);
+    if (latest === undefined || latest.record.generation !== record.generation)
+      throw new GenerationEndedError(record.job);
+    if (latest.record.stopped) return true;
+    const { request } = latest.record;
+    if (request !== undefined) {
+      await this.#savepoint(request.name, request.stop);
+      if (request.stop) return false;
+    }
+    const members = await group.members();
+    const view = members.map((each) =>
+      each.id === group.id ? { ...each, regions: [...this.#held.keys()] } : each,
+    );
+    if (!view.some(({ id }) => id === group.id)) return false;
+    const { claim, shed } = planFor(group.id, view, record.regions);
+    if (shed.length > 0) {
+      await Promise.all(shed.map(async (index) => this.#letGo(index)));
+      await this.#beat();
+    }
+    const alive = new Set(members.map(({ id }) => id));
+    for (const index of claim) this.#claim(index, alive);
+    if (claim.length > 0) await this.#beat();
+    if (claim.length === 0) this.#tellReady();
+    return false;
+  }
+
+  async #beat(): Promise<void> {
+    const status = Object.fromEntries(
+      [...this.#held].map(([index, held]) => [String(index), held.status()]),
+    );
+    await this.#options.group.beat([...this.#held.keys()], status);
+  }
+
+  #claim(index: number, alive: ReadonlySet<string>): void {
+    const { record, jobs, blobs, group, log, fault, triesMax, makeRegion } = this.#options;
+    const { job, generation } = record;
+    const name = regionName(generation, index);
+    const keyGroups = keyGroupRange(record.keyGroups, record.regions, index);
+    const held = new HeldRegion({
+      name,
+      log,
+      triesMax,
+      makeStore: () =>
+        new RegionStore({
+          blobs,
+          head: jobs.head(headKey(job, generation, index)),
+          job,
+          region: `${job}/${name}`,
+          owner: group.id,
+          log,
+          fault,
+          mayTakeFrom: (owner) => !alive.has(owner) && performance.now() > this.#takeFromMs,
+          initial: async () =>
+            record.savepoint === ""
+              ? undefined
+              : loadSavepoint(blobs, await readSavepoint(blobs, job, record.savepoint), keyGroups),
+        }),
+      makeRegion: (store, quarantine, onStarted) =>
+        makeRegion({
+          index,
+          name,
+          keyGroups,
+          store,
+          quarantine,
+          fault,
+          onStarted,
+          allowNonRestoredState: record.allowNonRestoredState,
+          checkLease: () => {
+            if (!group.isLive()) throw new FencedError(`the lease of worker ${group.id} ran out`);
+          },
+        }),
+      onEnd: (error) => {
+        this.#held.delete(index);
+        if (!(error instanceof FencedError)) this.#fatal ??= error;
+      },
+    });
+    this.#held.set(index, held);
+    held.start();
+  }
+
+  async #letGo(index: number): Promise<void> {
+    await this.#held.get(index)?.stop();
+    this.#held.delete(index);
+  }
+
+  /** Writes this worker's parts of a savepoint, each once. */
+  async #savepoint(name: string, stop: boolean): Promise<void> {
+    const { jobs, record, log } = this.#options;
+    for (const [index, held] of this.#held) {
+      const part = savepointPartKey(record.job, name, index);
+      if (this.#exported.has(part)) continue;
+      const ref = await held.savepoint(savepointPrefix(record.job, name), stop);
+      if (ref === undefined) continue;
+      await jobs.put(part, toBinary(CheckpointRefSchema, ref));
+      this.#exported.add(part);
+      log.info("savepoint_part", { savepoint: name, region: index });
+      await this.#beat();
+    }
+  }
+
+  #tellReady(): void {
+    const { onReady } = this.#options;
+    if (this.#ready) return;
+    if (![...this.#held.values()].every((held) => held.status().state === "running")) return;
+    this.#ready = true;
+    onReady?.();
+  }
+}
+
+/** The job was restored elsewhere: workers of the generation before have nothing to do any more. */
+class GenerationEndedError extends CourtsideError {
+  override readonly code = "GENERATION_ENDED";
+  override readonly retryable = false;
+
+  constructor(job: string) {
+    super(`job ${job} was restored from a savepoint since this worker started; start it again`);
+  }
+}
