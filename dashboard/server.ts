@@ -220,7 +220,7 @@ class LiveFeed implements SnapshotSource {
   #fold(data: Uint8Array, sequence: number): void {
     try {
       const outcome = this.#book.apply(fromBinary(InsightSchema, data));
-      if (outcome === "seen" || outcome === "stale-epoch") this.#refused += 1;
+      if (outcome === "seen") this.#refused += 1;
       else if (outcome === "applied") this.#insights += 1;
     } catch (error) {
       this.#refused += 1;
