@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { disorderly, type Disorder, inOrder } from "../../data/disorder.ts";
 import type { SourceGame } from "../../data/source.ts";
 import { syntheticSeason } from "../../data/synthetic/season.ts";
-import { Harness } from "../../operators/testing/harness.ts";
+import { Harness } from "../../testing/harness.ts";
 import type { InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
 import {
   type GameInfo,

@@ -1,29 +1,22 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { CourtsideError } from "../../base/errors.ts";
+import { fromBinary } from "@bufbuild/protobuf";
 import {
   KeyGroupStateSchema,
   type StateDescriptor,
 } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import { ByteWriter } from "../state/byte-writer.ts";
 import type { Operator } from "./operator.ts";
-
-/** A snapshot does not fit the job that wants to start from it. */
-export class IncompatibleSnapshotError extends CourtsideError {
-  override readonly code = "INCOMPATIBLE_SNAPSHOT";
-  override readonly retryable = false;
-}
 
 type Operators = readonly Operator<unknown>[];
 
-/** State of one key group over all operators, as bytes. */
+/** State of one key group over all operators, as bytes of a `KeyGroupState`. */
 export function encodeKeyGroup(operators: Operators, keyGroup: number): Uint8Array {
-  const states = operators.flatMap(({ state }) => {
-    const snapshot = state?.snapshot(keyGroup);
-    return snapshot === undefined ? [] : [snapshot];
-  });
-  return toBinary(
-    KeyGroupStateSchema,
-    create(KeyGroupStateSchema, { keyGroup, operators: states }),
-  );
+  const out = new ByteWriter();
+  out.integer(1, keyGroup);
+  for (const { state } of operators) {
+    const bytes = state?.snapshot(keyGroup);
+    if (bytes !== undefined) out.field(2, bytes);
+  }
+  return out.take();
 }
 
 export function restoreKeyGroups(
@@ -38,29 +31,4 @@ export function restoreKeyGroups(
 
 export function descriptorsOf(operators: Operators): StateDescriptor[] {
   return operators.flatMap(({ state }) => state?.descriptors() ?? []);
-}
-
-/** @throws IncompatibleSnapshotError when a state is gone or has another kind or type, naming it. */
-export function checkDescriptors(
-  before: readonly StateDescriptor[],
-  now: readonly StateDescriptor[],
-  allowNonRestored = false,
-): void {
-  for (const old of before) {
-    const same = now.find(
-      (each) => each.operatorUid === old.operatorUid && each.stateName === old.stateName,
-    );
-    const name = `${old.operatorUid}.${old.stateName}`;
-    if (same === undefined && allowNonRestored) continue;
-    if (same === undefined)
-      throw new IncompatibleSnapshotError(
-        `the snapshot holds state ${name}, which the job does not have any more; ` +
-          "give the operator its old uid, or leave the state behind with --allow-non-restored-state",
-      );
-    if (same.kind !== old.kind || same.typeName !== old.typeName)
-      throw new IncompatibleSnapshotError(
-        `state ${name} was ${old.kind} of ${old.typeName} and is ${same.kind} of ` +
-          `${same.typeName} now; give the new state another name`,
-      );
-  }
 }

@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
 import { DEFAULT_KEY_GROUPS } from "../../base/key-group.ts";
 import { CourtsideError } from "../../base/errors.ts";
-import type { StateSpec } from "../state/keyed-state.ts";
-import { type TimestampSpec, UnionValve } from "../time/watermark.ts";
-import { WindowOperator, type WindowSpec } from "../window/window-operator.ts";
-import { type AsyncBatch, AsyncOperator } from "./async-operator.ts";
-import { type Origin, type Output, type OutputTag, outputTag } from "./element.ts";
+import { WatermarkValve } from "../time/valve.ts";
+import { type Origin, type Output, type OutputTag, outputTag, TASK_SCOPE } from "./element.ts";
 import type { Operator, OperatorContext, Outputs } from "./operator.ts";
-import { type KeyedProcess, ProcessOperator } from "./process-operator.ts";
-import type { EdgeSink, ImmediateSink, Sink, TransactionalSink } from "./sink.ts";
-import { SinkOperator } from "./sink.ts";
-import { TimestampsOperator } from "./timestamps-operator.ts";
+import type { Sink } from "./sink.ts";
+import { Stream } from "./stream.ts";
 
 /** The graph cannot run as it is; the message says what to change. */
 export class GraphError extends CourtsideError {
@@ -19,17 +14,29 @@ export class GraphError extends CourtsideError {
 }
 
 /** Main output of a node, or one of its side outputs. */
-interface Edge {
+export interface Edge {
   readonly node: number;
   readonly tag: string | undefined;
 }
 
-export interface GraphNode {
+export interface NodeSpec<O> {
   readonly uid: string;
   readonly kind: string;
   readonly inputs: readonly Edge[];
-  /** Makes the operator; one for each input, the same object unless inputs are told apart. */
-  build(context: OperatorContext, outputs: Outputs<unknown>): readonly Operator<unknown>[];
+  /** For people: windows, trigger, mode. */
+  readonly detail?: string;
+  /** Whether records get their event time here, or must have it. */
+  readonly eventTime?: "given" | "needed";
+  /** Makes the operator: one for each input; the first stands for the state of all. */
+  build(context: OperatorContext, outputs: Outputs<O>): readonly Operator<never>[];
+}
+
+/** What a job is besides its operators. */
+export interface GraphOptions {
+  /** Units of state; fixed for the life of a savepoint. */
+  readonly keyGroups?: number;
+  /** True when the source delivers records with event time and watermarks. */
+  readonly sourceHasTime?: boolean;
 }
 
 /**
@@ -39,46 +46,51 @@ export interface GraphNode {
 export class JobGraph<I> {
   readonly name: string;
   readonly keyGroups: number;
-  readonly nodes: GraphNode[] = [];
+  readonly nodes: NodeSpec<never>[] = [];
   readonly sinks = new Map<string, Sink>();
   /** What the source delivers. */
   readonly source: Stream<I>;
   /** Takes a message apart when an operator failed on it, so that only the part that fails is left out. */
   isolate?: (value: I) => readonly I[];
 
-  /** @param keyGroups - units of state; fixed for the life of a savepoint. */
-  constructor(name: string, keyGroups: number = DEFAULT_KEY_GROUPS) {
+  constructor(name: string, { keyGroups = DEFAULT_KEY_GROUPS, sourceHasTime }: GraphOptions = {}) {
     this.name = name;
     this.keyGroups = keyGroups;
-    this.source = this.add<I>("source", "source", [], (_context, { main }) => [main]);
+    this.source = this.add<I>({
+      uid: "source",
+      kind: "source",
+      inputs: [],
+      ...(sourceHasTime === true && { eventTime: "given" }),
+      build: (_context, { main }) => [main],
+    });
   }
 
-  /** @throws GraphError when a uid is used twice or a stream leads nowhere. */
+  /** @throws GraphError when a uid is used twice, a stream leads nowhere, or event time is missing. */
   validate(): void {
     const seen = new Set<string>();
     for (const { uid } of this.nodes) {
       if (seen.has(uid))
-        throw new GraphError(
-          `job ${this.name}: uid ${uid} is used twice; state is found by uid, so give each operator its own`,
+        throw this.error(
+          `uid ${uid} is used twice; state is found by uid, so give each operator its own`,
         );
       seen.add(uid);
     }
     const read = new Set(this.nodes.flatMap(({ inputs }) => inputs.map(({ node }) => node)));
-    for (const [i, { uid, kind }] of this.nodes.entries())
+    for (const [i, { uid, kind, eventTime, inputs }] of this.nodes.entries()) {
       if (kind !== "sink" && !read.has(i))
-        throw new GraphError(
-          `job ${this.name}: nobody reads the output of ${uid}; end it in a sink or remove it`,
+        throw this.error(`nobody reads the output of ${uid}; end it in a sink or remove it`);
+      if (eventTime === "needed" && !inputs.every(({ node }) => this.#hasTime(node)))
+        throw this.error(
+          `${uid} works in event time, but its input has none; put timestamps() before it, ` +
+            "or use processing time",
         );
+    }
   }
 
-  add<O>(
-    uid: string,
-    kind: string,
-    inputs: readonly Edge[],
-    build: (context: OperatorContext, outputs: Outputs<O>) => readonly Operator<never>[],
-  ): Stream<O> {
-    assert(uid !== "", "an operator needs a uid");
-    this.nodes.push({ uid, kind, inputs, build });
+  add<O>(node: NodeSpec<O>): Stream<O> {
+    if (node.uid === "")
+      throw this.error(`an operator of kind ${node.kind} needs a uid that stays`);
+    this.nodes.push(node);
     return new Stream<O>(this as JobGraph<unknown>, {
       node: this.nodes.length - 1,
       tag: undefined,
@@ -87,126 +99,63 @@ export class JobGraph<I> {
 
   addSink(sink: Sink): void {
     if (this.sinks.has(sink.uid))
-      throw new GraphError(
-        `job ${this.name}: uid ${sink.uid} is used twice; give each sink its own`,
-      );
+      throw this.error(`uid ${sink.uid} is used twice; give each sink its own`);
     this.sinks.set(sink.uid, sink);
   }
-}
 
-/** Records of one type on their way through a job. */
-export class Stream<T> {
-  readonly #graph: JobGraph<unknown>;
-  readonly #edge: Edge;
-
-  constructor(graph: JobGraph<unknown>, edge: Edge) {
-    this.#graph = graph;
-    this.#edge = edge;
+  error(text: string): GraphError {
+    return new GraphError(`job ${this.name}: ${text}`);
   }
 
-  map<O>(uid: string, apply: (value: T) => O): Stream<O> {
-    return this.flatMap(uid, (value, emit) => emit(apply(value)));
-  }
-
-  filter(uid: string, keep: (value: T) => boolean): Stream<T> {
-    return this.flatMap(uid, (value, emit) => {
-      if (keep(value)) emit(value);
-    });
-  }
-
-  /** Without state: the function sees one record and emits any number. */
-  flatMap<O>(
-    uid: string,
-    apply: (
-      value: T,
-      emit: (value: O) => void,
-      side: <S>(tag: OutputTag<S>, value: S) => void,
-    ) => void,
-  ): Stream<O> {
-    return this.#graph.add<O>(uid, "flatMap", [this.#edge], (_context, outputs) => {
-      const { main } = outputs;
-      let timeMs = 0;
-      const emit = (value: O): void => main.record(value, timeMs);
-      const toSide = <S>(tag: OutputTag<S>, value: S): void =>
-        outputs.side(tag.id)?.record(value, timeMs);
-      return [
-        {
-          record: (value: T, eventTimeMs: number) => {
-            timeMs = eventTimeMs;
-            apply(value, emit, toSide);
-          },
-          watermark: (watermark) => main.watermark(watermark),
-        },
-      ];
-    });
-  }
-
-  /** Gives records their event time and lets watermarks follow them. */
-  timestamps(uid: string, spec: TimestampSpec<T>): Stream<T> {
-    return this.#graph.add<T>(uid, "timestamps", [this.#edge], (context, { main }) => [
-      new TimestampsOperator(uid, spec, context, main),
-    ]);
-  }
-
-  /** Keys must be of the key group by which the input message came; anything else is an error. */
-  keyBy(keyOf: (value: T) => string): KeyedStream<T> {
-    return new KeyedStream(this.#graph, this.#edge, keyOf);
-  }
-
-  /** Records of both streams; watermarks are the minimum of both. */
-  union(uid: string, other: Stream<T>): Stream<T> {
-    return this.#graph.add<T>(uid, "union", [this.#edge, other.#edge], (_context, { main }) => {
-      const valve = new UnionValve(2);
-      return [0, 1].map((input) => ({
-        record: (value: T, eventTimeMs: number) => main.record(value, eventTimeMs),
-        watermark: (watermark) => valve.advance(input, watermark, main),
-      }));
-    });
-  }
-
-  /** Ordered asynchronous calls over batches of records. */
-  asyncBatch<O>(spec: AsyncBatch<T, O>): Stream<O> {
-    return this.#graph.add<O>(spec.uid, "asyncBatch", [this.#edge], (context, { main }) => [
-      new AsyncOperator(spec, context, main),
-    ]);
-  }
-
-  /** A side output of the operator that made this stream. */
-  side<S>(tag: OutputTag<S>): Stream<S> {
-    return new Stream<S>(this.#graph, { node: this.#edge.node, tag: tag.id });
-  }
-
-  sinkTo(sink: ImmediateSink<T> | TransactionalSink<T> | EdgeSink<T>): void {
-    this.#graph.addSink(sink);
-    this.#graph.add<never>(sink.uid, "sink", [this.#edge], (context) => [
-      new SinkOperator(sink, context),
-    ]);
+  /** True when every path to the node's output passes by something that gives event time. */
+  #hasTime(index: number): boolean {
+    const node = this.nodes[index];
+    if (node?.eventTime === "given") return true;
+    const inputs = node?.inputs ?? [];
+    return inputs.length > 0 && inputs.every((edge) => this.#hasTime(edge.node));
   }
 }
 
-/** Records with a key: the place for state, timers and windows. */
-export class KeyedStream<T> {
-  readonly #graph: JobGraph<unknown>;
-  readonly #edge: Edge;
-  readonly #keyOf: (value: T) => string;
-
-  constructor(graph: JobGraph<unknown>, edge: Edge, keyOf: (value: T) => string) {
-    this.#graph = graph;
-    this.#edge = edge;
-    this.#keyOf = keyOf;
-  }
-
-  process<O, S extends StateSpec>(process: KeyedProcess<T, O, S>): Stream<O> {
-    return this.#graph.add<O>(process.uid, "process", [this.#edge], (context, outputs) => [
-      new ProcessOperator(process, this.#keyOf, context, outputs),
-    ]);
-  }
-
-  window<A, R, O>(spec: WindowSpec<T, A, R, O>): Stream<O> {
-    return this.#graph.add<O>(spec.uid, "window", [this.#edge], (context, outputs) => [
-      new WindowOperator(spec, this.#keyOf, context, outputs),
-    ]);
-  }
+/**
+ * Lets the inputs of one operator share their watermarks: what comes out of the valve goes to the first.
+ * An operator with one input needs no valve.
+ */
+export function combineInputs(
+  uid: string,
+  inputs: readonly Operator<never>[],
+  context: OperatorContext,
+): readonly Operator<never>[] {
+  const [first] = inputs;
+  if (first === undefined || inputs.length === 1) return inputs;
+  let movedMs = context.clock.nowMs();
+  const valve = new WatermarkValve(inputs.length, {
+    record: () => {},
+    watermark: (watermarkMs, scope) => {
+      if (scope === TASK_SCOPE) movedMs = context.clock.nowMs();
+      first.watermark(watermarkMs, scope);
+    },
+    status: (idle) => first.status(idle),
+  });
+  const name = (input: number): string => `input ${String(input + 1)}`;
+  return inputs.map((operator, input) => ({
+    ...(operator.state && { state: operator.state }),
+    record: (value: never, eventTimeMs: number) => operator.record(value, eventTimeMs),
+    watermark: (watermarkMs, scope) => valve.watermark(input, watermarkMs, scope),
+    status: (idle) => valve.status(input, idle),
+    processingTime: (nowMs, blocked) => operator.processingTime?.(nowMs, blocked),
+    nextWakeUpMs: () => operator.nextWakeUpMs?.(),
+    explain: () => {
+      const { heldBy, idle } = valve.explain();
+      return {
+        uid,
+        watermarkMs: valve.lastMs,
+        heldBy: heldBy.map(name),
+        sinceMs: movedMs,
+        idle: idle.map(name),
+        paused: [],
+      };
+    },
+  }));
 }
 
 /** An input that made the job fail as often as it is tried, with the last reason. */
@@ -235,22 +184,29 @@ export interface Chain<I> {
 /** Makes the operators of a job and connects them; downstream first, so that outputs exist when needed. */
 export function buildChain<I>(graph: JobGraph<I>, context: OperatorContext): Chain<I> {
   graph.validate();
-  const built: (readonly Operator<unknown>[])[] = [];
-  for (let i = graph.nodes.length - 1; i >= 0; i -= 1)
-    built[i] = graph.nodes[i]?.build(context, outputsOf(graph, built, i)) ?? [];
+  const built: (readonly Operator<never>[])[] = [];
+  for (let i = graph.nodes.length - 1; i >= 0; i -= 1) {
+    const node = graph.nodes[i];
+    if (node !== undefined)
+      built[i] = combineInputs(node.uid, node.build(context, outputsOf(graph, built, i)), context);
+  }
   const head = built[0]?.[0];
   assert(head !== undefined, "a job has a source");
-  // A union is one operator with several inputs; the first stands for it.
+  // An operator with several inputs is one operator; the first stands for it.
   const operators = built.slice(1).flatMap((inputs) => inputs.slice(0, 1));
-  return { head, operators, poison: outputsOf(graph, built, 0).side(POISON.id) };
+  return {
+    head: head,
+    operators: operators,
+    poison: outputsOf(graph, built, 0).side(POISON.id),
+  };
 }
 
 function outputsOf<I>(
   graph: JobGraph<I>,
-  built: readonly (readonly Operator<unknown>[])[],
+  built: readonly (readonly Operator<never>[])[],
   node: number,
-): Outputs<unknown> {
-  const readers = (tag: string | undefined): Output<unknown>[] =>
+): Outputs<never> {
+  const readers = (tag: string | undefined): Output<never>[] =>
     graph.nodes.flatMap(({ inputs }, consumer) =>
       inputs.flatMap((edge, input) => {
         if (edge.node !== node || edge.tag !== tag) return [];
@@ -260,27 +216,42 @@ function outputsOf<I>(
       }),
     );
   const sides = new Map<string, Output<unknown> | undefined>();
+  // Watermarks and idleness reach the readers of side outputs too: their windows wait for them.
+  const tags = new Set(
+    graph.nodes.flatMap(({ inputs }) =>
+      inputs.flatMap((edge) => (edge.node === node && edge.tag !== undefined ? [edge.tag] : [])),
+    ),
+  );
+  const behind = [...tags].flatMap((tag) => readers(tag));
   return {
-    main: fanOut(readers(undefined)),
+    main: fanOut(readers(undefined), behind),
     side: (id) => {
       if (!sides.has(id)) {
         const found = readers(id);
-        sides.set(id, found.length === 0 ? undefined : fanOut(found));
+        sides.set(id, found.length === 0 ? undefined : fanOut(found, []));
       }
       return sides.get(id);
     },
   };
 }
 
-function fanOut(outputs: readonly Output<unknown>[]): Output<unknown> {
+/** @param behind - readers of side outputs: they get what the main output says about time. */
+function fanOut(
+  outputs: readonly Output<never>[],
+  behind: readonly Output<never>[],
+): Output<never> {
   const [only] = outputs;
-  if (outputs.length === 1 && only !== undefined) return only;
+  if (outputs.length === 1 && only !== undefined && behind.length === 0) return only;
+  const all = [...outputs, ...behind];
   return {
     record: (value, eventTimeMs) => {
       for (const output of outputs) output.record(value, eventTimeMs);
     },
-    watermark: (watermark) => {
-      for (const output of outputs) output.watermark(watermark);
+    watermark: (watermarkMs, scope) => {
+      for (const output of all) output.watermark(watermarkMs, scope);
+    },
+    status: (idle) => {
+      for (const output of all) output.status(idle);
     },
   };
 }

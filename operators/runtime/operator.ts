@@ -11,7 +11,10 @@ export interface OperatorContext {
   readonly tracing: Tracing;
   /** The input message under work; an asynchronous operator sets it back before it emits. */
   origin: Origin;
-  /** Says that state of this group differs from the last snapshot. */
+  /**
+   * Says that state of this group is about to differ from the last snapshot; called before the change. The
+   * number behind the last key group (`keyGroups`) stands for state of the operator itself.
+   */
   markDirty(keyGroup: number): void;
   /** Throws once the task has failed: an operator whose call was cut short must not go on to the sinks. */
   check?(): void;
@@ -34,14 +37,35 @@ export interface Operator<I> extends Output<I> {
   busy?(): boolean;
   /** Called once after all state is restored, before new input. */
   resume?(): void;
+  /** Processing time has come so far: what waits for it is done now. @param blocked - output was held up. */
+  processingTime?(nowMs: number, blocked: boolean): void;
+  /** When `processingTime` has something to do next; undefined for never. */
+  nextWakeUpMs?(): number | undefined;
+  /** Splits of the source that are too far ahead of the others and should not be read now. */
+  pausedSplits?(): readonly string[];
+  /** Who holds the watermark back here, for operators that combine or make watermarks. */
+  explain?(): WatermarkHold;
+}
+
+/** Why the watermark of an operator stands where it stands. */
+export interface WatermarkHold {
+  readonly uid: string;
+  /** Last watermark that left. */
+  readonly watermarkMs: number;
+  /** The inputs or splits with the lowest watermark; empty when none is active. */
+  readonly heldBy: readonly string[];
+  /** Processing time since which it has not moved. */
+  readonly sinceMs: number;
+  readonly idle: readonly string[];
+  readonly paused: readonly string[];
 }
 
 /** Snapshot and restore of one operator, by key group. */
 export interface OperatorStateAccess {
   readonly uid: string;
   descriptors(): StateDescriptor[];
-  /** Undefined when the group has no state here. */
-  snapshot(keyGroup: number): OperatorState | undefined;
+  /** An encoded `OperatorState`; undefined when the group has no state here. */
+  snapshot(keyGroup: number): Uint8Array | undefined;
   restore(keyGroup: number, state: OperatorState): void;
 }
 

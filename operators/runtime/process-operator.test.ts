@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { numberCodec, stringCodec } from "../state/codec.ts";
 import { listState, mapState, valueState } from "../state/keyed-state.ts";
-import { Harness } from "../testing/harness.ts";
-import { survivesRestart } from "../testing/survives-restart.ts";
+import { Harness } from "../../testing/harness.ts";
+import { survivesRestart } from "../../testing/survives-restart.ts";
 import { MAX_TIME_MS } from "./element.ts";
-import { JobGraph, type Stream } from "./graph.ts";
+import { JobGraph } from "./graph.ts";
+import type { Stream } from "./stream.ts";
 import type { KeyedProcess } from "./process-operator.ts";
 
 interface Shot {

@@ -1,25 +1,35 @@
+import type { OperatorState } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
 import type { StateHandles, StateSpec } from "../state/keyed-state.ts";
-import { MIN_TIME_MS, type OutputTag, type Watermark } from "./element.ts";
-import { KeyedScope } from "./keyed-scope.ts";
-import type { Operator, OperatorContext, Outputs } from "./operator.ts";
-import type { KeyedTimer } from "./timer-queue.ts";
-import type { TimerService } from "./timer-service.ts";
+import { TEXT_NAMESPACES } from "../state/namespaces.ts";
+import {
+  type OperatorStateHandles,
+  type OperatorStateSpec,
+  OperatorStateStore,
+} from "../state/operator-state.ts";
+import type { Space } from "../state/space.ts";
+import { MIN_TIME_MS, NO_TIME_MS, type OutputTag } from "./element.ts";
+import { KeyedScope, type TimeDomain } from "./keyed-scope.ts";
+import type { Operator, OperatorContext, OperatorStateAccess, Outputs } from "./operator.ts";
 
-/** Event-time timers of the current key. */
+/** Timers of the current key; event time by default. */
 export interface Timers {
-  register(timeMs: number, namespace?: string): void;
-  delete(timeMs: number, namespace?: string): void;
+  register(timeMs: number, namespace?: string, domain?: TimeDomain): void;
+  delete(timeMs: number, namespace?: string, domain?: TimeDomain): void;
 }
 
 /** What a process function may do while it handles a record or a timer. */
-export interface ProcessContext<O, S extends StateSpec> {
+export interface ProcessContext<O, S extends StateSpec, B extends OperatorStateSpec = {}> {
   readonly key: string;
   readonly keyGroup: number;
-  /** Of the record, or of the timer that fires. */
+  /** Of the record, or of the timer that fires; `NO_TIME_MS` when there is none. */
   readonly eventTimeMs: number;
   /** Watermark that holds for the current key. */
   readonly watermarkMs: number;
+  /** Processing time. */
+  readonly nowMs: number;
   readonly state: StateHandles<S>;
+  /** State without a key. */
+  readonly operatorState: OperatorStateHandles<B>;
   readonly timers: Timers;
   readonly traceparent: string;
   /** Emits with the event time of the record or timer, unless another is given. */
@@ -32,93 +42,184 @@ export interface ProcessContext<O, S extends StateSpec> {
   withKey<R>(key: string, use: () => R): R;
 }
 
-/** A function over the records of one key, with state and timers; the logic, without mutable fields. */
-export interface KeyedProcess<I, O, S extends StateSpec> {
+/** What functions over keyed records share: name, state and timers; the logic, without mutable fields. */
+export interface ProcessBase<O, S extends StateSpec, B extends OperatorStateSpec = {}> {
   /** Stable name: state is found by it after an upgrade. */
   readonly uid: string;
   readonly state: S;
-  onRecord(context: ProcessContext<O, S>, value: I): void;
-  onTimer?(context: ProcessContext<O, S>, timeMs: number, namespace: string): void;
+  readonly operatorState?: B;
+  onTimer?(
+    context: ProcessContext<O, S, B>,
+    timeMs: number,
+    namespace: string,
+    domain: TimeDomain,
+  ): void;
 }
 
-/** Runs a `KeyedProcess`. Configuration: function and key; checkpointed: the scope. */
-export class ProcessOperator<I, O, S extends StateSpec> implements Operator<I> {
-  readonly state: KeyedScope<S>;
-  readonly #process: KeyedProcess<I, O, S>;
-  readonly #keyOf: (value: I) => string;
-  readonly #outputs: Outputs<O>;
-  readonly #call: CallContext<O, S>;
+/** A function over the records of one key. */
+export interface KeyedProcess<
+  I,
+  O,
+  S extends StateSpec,
+  B extends OperatorStateSpec = {},
+> extends ProcessBase<O, S, B> {
+  onRecord(context: ProcessContext<O, S, B>, value: I): void;
+}
+
+/** A function over two keyed streams that share state. */
+export interface CoProcess<L, R, O, S extends StateSpec> extends ProcessBase<O, S> {
+  onLeft(context: ProcessContext<O, S>, value: L): void;
+  onRight(context: ProcessContext<O, S>, value: R): void;
+}
+
+/** A function over a keyed stream and a broadcast one, whose state every task holds whole. */
+export interface BroadcastProcess<
+  I,
+  B,
+  O,
+  S extends StateSpec,
+  P extends OperatorStateSpec,
+> extends ProcessBase<O, S, P> {
+  readonly operatorState: P;
+  onRecord(context: ProcessContext<O, S, P>, value: I): void;
+  /** There is no key here: only `operatorState` may be used, and alike in every task. */
+  onBroadcast(context: ProcessContext<O, S, P>, value: B): void;
+}
+
+/** One input of a process operator; without a key it may only use operator state. */
+export interface ProcessInput<O, S extends StateSpec, B extends OperatorStateSpec> {
+  readonly keyOf: ((value: never) => string) | undefined;
+  onRecord(context: ProcessContext<O, S, B>, value: never): void;
+}
+
+/** Runs functions over one or several inputs. Configuration: functions and keys; checkpointed: the scope. */
+export class ProcessOperator<
+  O,
+  S extends StateSpec,
+  B extends OperatorStateSpec,
+> implements OperatorStateAccess {
+  readonly uid: string;
+  readonly inputs: readonly Operator<never>[];
+  readonly #scope: KeyedScope<S, string>;
+  readonly #operatorState: OperatorStateStore<B>;
+  readonly #context: OperatorContext;
 
   constructor(
-    process: KeyedProcess<I, O, S>,
-    keyOf: (value: I) => string,
+    spec: ProcessBase<O, S, B>,
+    inputs: readonly ProcessInput<O, S, B>[],
     context: OperatorContext,
     outputs: Outputs<O>,
   ) {
-    this.#process = process;
-    this.#keyOf = keyOf;
-    this.#outputs = outputs;
-    this.state = new KeyedScope(process.uid, process.state, context, (timer) => {
-      this.#call.enter(timer.key, timer.keyGroup, timer.timeMs);
-      this.#process.onTimer?.(this.#call, timer.timeMs, timer.namespace);
-    });
-    const { backend, timers } = this.state;
-    const setKey = (key: string, keyGroup: number): void => backend.setKey(key, keyGroup);
-    this.#call = new CallContext(backend.handles, setKey, timers, context, outputs);
+    this.uid = spec.uid;
+    this.#context = context;
+    this.#operatorState = new OperatorStateStore(
+      spec.uid,
+      spec.operatorState ?? ({} as B),
+      context.clock,
+    );
+    const scope = new KeyedScope(
+      spec.uid,
+      spec.state,
+      TEXT_NAMESPACES,
+      context,
+      (space, timeMs, domain) => {
+        call.enter(space, domain === "event" ? timeMs : NO_TIME_MS);
+        spec.onTimer?.(call, timeMs, space.namespace ?? "", domain);
+      },
+    );
+    const call = new CallContext<O, S, B>(scope, this.#operatorState.handles, context, outputs);
+    this.#scope = scope;
+    this.inputs = inputs.map((input) => ({
+      state: this,
+      record: (value: never, eventTimeMs: number) => {
+        if (input.keyOf === undefined) {
+          call.leave(eventTimeMs);
+          context.markDirty(context.keyGroups);
+        } else call.enter(scope.enter(input.keyOf(value)).root, eventTimeMs);
+        input.onRecord(call, value);
+      },
+      watermark: (watermarkMs, ofScope) => scope.advance(watermarkMs, ofScope, outputs.main),
+      status: (idle) => outputs.main.status(idle),
+      processingTime: (nowMs) => scope.processingTime(nowMs),
+      nextWakeUpMs: () => scope.nextWakeUpMs(),
+    }));
   }
 
-  record(value: I, eventTimeMs: number): void {
-    const key = this.#keyOf(value);
-    this.#call.enter(key, this.state.enter(key), eventTimeMs);
-    this.#process.onRecord(this.#call, value);
+  descriptors(): ReturnType<OperatorStateAccess["descriptors"]> {
+    return [...this.#scope.descriptors(), ...this.#operatorState.descriptors()];
   }
 
-  watermark(watermark: Watermark): void {
-    this.state.advance(watermark, this.#outputs.main);
+  snapshot(keyGroup: number): Uint8Array | undefined {
+    return keyGroup === this.#context.keyGroups
+      ? this.#operatorState.snapshot()
+      : this.#scope.snapshot(keyGroup);
+  }
+
+  restore(keyGroup: number, state: OperatorState): void {
+    if (keyGroup === this.#context.keyGroups) this.#operatorState.restore(state);
+    else this.#scope.restore(keyGroup, state);
   }
 }
 
 /** One object for all calls of an operator: a record costs no allocation here. */
-class CallContext<O, S extends StateSpec> implements ProcessContext<O, S> {
+class CallContext<O, S extends StateSpec, B extends OperatorStateSpec> implements ProcessContext<
+  O,
+  S,
+  B
+> {
   key = "";
   keyGroup = -1;
   eventTimeMs = MIN_TIME_MS;
   readonly state: StateHandles<S>;
+  readonly operatorState: OperatorStateHandles<B>;
   readonly timers: Timers;
-  readonly #setKey: (key: string, keyGroup: number) => void;
-  readonly #service: TimerService;
+  readonly #scope: KeyedScope<S, string>;
   readonly #context: OperatorContext;
   readonly #outputs: Outputs<O>;
 
   constructor(
-    state: StateHandles<S>,
-    setKey: (key: string, keyGroup: number) => void,
-    service: TimerService,
+    scope: KeyedScope<S, string>,
+    operatorState: OperatorStateHandles<B>,
     context: OperatorContext,
     outputs: Outputs<O>,
   ) {
-    this.state = state;
-    this.#setKey = setKey;
-    this.#service = service;
+    const { store } = scope;
+    this.state = store.handles;
+    this.operatorState = operatorState;
+    this.#scope = scope;
     this.#context = context;
     this.#outputs = outputs;
+    const space = (namespace: string): Space<string> =>
+      namespace === "" ? store.entry.root : store.space(namespace);
     this.timers = {
-      register: (timeMs, namespace = "") => service.register(this.#timer(timeMs, namespace)),
-      delete: (timeMs, namespace = "") => service.delete(this.#timer(timeMs, namespace)),
+      register: (timeMs, namespace = "", domain = "event") =>
+        scope.register(space(namespace), timeMs, domain),
+      delete: (timeMs, namespace = "", domain = "event") =>
+        scope.delete(space(namespace), timeMs, domain),
     };
   }
 
   get watermarkMs(): number {
-    return this.#service.watermarkMs(this.key);
+    return this.#scope.watermarkMs;
+  }
+
+  get nowMs(): number {
+    return this.#context.clock.nowMs();
   }
 
   get traceparent(): string {
     return this.#context.origin.traceparent;
   }
 
-  enter(key: string, keyGroup: number, eventTimeMs: number): void {
-    this.key = key;
-    this.keyGroup = keyGroup;
+  enter({ entry }: Space<string>, eventTimeMs: number): void {
+    this.key = entry.key;
+    this.keyGroup = entry.keyGroup;
+    this.eventTimeMs = eventTimeMs;
+  }
+
+  leave(eventTimeMs: number): void {
+    this.key = "";
+    this.keyGroup = -1;
     this.eventTimeMs = eventTimeMs;
   }
 
@@ -131,18 +232,12 @@ class CallContext<O, S extends StateSpec> implements ProcessContext<O, S> {
   }
 
   withKey<R>(key: string, use: () => R): R {
-    const before = this.key;
-    this.key = key;
-    this.#setKey(key, this.keyGroup);
+    const { entry } = this.#scope.store;
+    this.enter(this.#scope.enterOwn(key, entry.keyGroup).root, this.eventTimeMs);
     try {
       return use();
     } finally {
-      this.key = before;
-      this.#setKey(before, this.keyGroup);
+      this.enter(this.#scope.enterOwn(entry.key, entry.keyGroup).root, this.eventTimeMs);
     }
-  }
-
-  #timer(timeMs: number, namespace: string): KeyedTimer {
-    return { key: this.key, keyGroup: this.keyGroup, namespace, timeMs };
   }
 }

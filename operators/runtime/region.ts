@@ -3,7 +3,7 @@ import type { Log } from "../../base/log.ts";
 import type { Tracing } from "../../base/tracing.ts";
 import type { FaultPoint, Opened, Snapshot, SnapshotStore } from "../checkpoint/snapshot.ts";
 import { CorruptSnapshotError } from "../checkpoint/snapshot.ts";
-import { checkDescriptors, IncompatibleSnapshotError } from "./chain-state.ts";
+import { checkDescriptors, IncompatibleSnapshotError } from "../state/descriptors.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { SealedRows } from "./sink.ts";
 import { type Coordinator, Subtask, type SubtaskSnapshot, type SubtaskSpec } from "./subtask.ts";

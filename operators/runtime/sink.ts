@@ -5,7 +5,7 @@ import {
   SinkFrontierSchema,
 } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
 import type { LostCheckpoint } from "../checkpoint/snapshot.ts";
-import type { Origin, Watermark } from "./element.ts";
+import type { Origin } from "./element.ts";
 import type { Operator, OperatorContext } from "./operator.ts";
 
 /** Identity of one output: the same after a replay, so that nobody counts it twice. */
@@ -65,7 +65,8 @@ export interface EdgeSink<T> {
   readonly uid: string;
   open(epoch: number, edges: readonly EdgeState[]): Promise<void>;
   write(value: T, eventTimeMs: number, origin: Origin): void;
-  watermark(watermark: Watermark): void;
+  watermark(watermarkMs: number, scope: string): void;
+  status(idle: boolean): void;
   /** Sends the barrier behind everything else. Resolves when all up to it is stored. */
   barrier(checkpointId: number): Promise<void>;
   /** Input is exhausted for now: send what waits for company. */
@@ -126,8 +127,12 @@ export class SinkOperator<T> implements Operator<T> {
     sink.write(value, { keyGroup, inputSequence, index }, origin.traceparent);
   }
 
-  watermark(watermark: Watermark): void {
-    if (this.#sink.mode === "edge") this.#sink.watermark(watermark);
+  watermark(watermarkMs: number, scope: string): void {
+    if (this.#sink.mode === "edge") this.#sink.watermark(watermarkMs, scope);
+  }
+
+  status(idle: boolean): void {
+    if (this.#sink.mode === "edge") this.#sink.status(idle);
   }
 
   flush(): void {

@@ -1,5 +1,4 @@
 import type { EdgeState, SourcePosition } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
-import type { Watermark } from "./element.ts";
 
 /** One message of a source, with where it lies. */
 export interface SourceRecord<I> {
@@ -13,8 +12,9 @@ export interface SourceRecord<I> {
 
 /** What a repartition stream carries between its records. */
 export type InBand =
-  | { readonly barrierId: number; readonly watermark?: undefined }
-  | { readonly barrierId?: undefined; readonly watermark: Watermark };
+  | { readonly barrierId: number }
+  | { readonly watermarkMs: number; readonly scope: string }
+  | { readonly idle: boolean };
 
 export function isInBand<I>(element: SourceRecord<I> | InBand): element is InBand {
   return !("keyGroup" in element);
@@ -38,6 +38,8 @@ export interface Source<I> {
   open(from: SourcePosition | undefined, start: SourceStart): Promise<void>;
   /** Up to `maxRecords` in order; an empty list after `waitMs` without any. */
   poll(maxRecords: number, waitMs: number): Promise<readonly (SourceRecord<I> | InBand)[]>;
+  /** Splits that should not be read for now, because they are ahead of the others; all others go on. */
+  pauseSplits?(splits: readonly string[]): void;
   /** Position to note when everything up to `sequence` has been taken in. */
   positionAt(sequence: number): SourcePosition;
   /** Progress of a repartition stream at the barrier that was just taken. */

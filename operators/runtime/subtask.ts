@@ -12,7 +12,7 @@ import {
 import type { LostCheckpoint, RestoredSnapshot } from "../checkpoint/snapshot.ts";
 import { StateSlices } from "../checkpoint/state-slices.ts";
 import { descriptorsOf, encodeKeyGroup, restoreKeyGroups } from "./chain-state.ts";
-import type { Origin } from "./element.ts";
+import { MAX_TIME_MS, NO_TIME_MS, type Origin, TASK_SCOPE } from "./element.ts";
 import { buildChain, type Chain, type JobGraph } from "./graph.ts";
 import type { OperatorContext } from "./operator.ts";
 import type { Quarantine } from "./quarantine.ts";
@@ -26,6 +26,8 @@ const POLL_WAIT_MS = 100;
 /** How long a graceful stop waits for answers that are under way; what is left is in the snapshot. */
 const DRAIN_LIMIT_MS = 5000;
 const DRAIN_STEP_MS = 5;
+/** While output is held up, processing time goes on in steps of at most this: time-outs must come. */
+const BLOCKED_STEP_MS = 50;
 
 /** A record made an operator throw; the cause says how. */
 export class RecordError extends CourtsideError {
@@ -193,19 +195,29 @@ export class Subtask<I> {
   async loop(signal: AbortSignal, lastBarrier: () => number | undefined): Promise<void> {
     const { source } = this.spec;
     const coordinator = this.#coordinator;
+    let flushed = false;
     const isOver = (): boolean =>
       this.isSource
-        ? signal.aborted || (source.ended() && !this.#busy())
+        ? signal.aborted || (source.ended() && flushed && !this.#busy())
         : this.#barrier === lastBarrier();
     while (!isOver()) {
       coordinator.check();
-      const elements = await coordinator.orFailure(source.poll(POLL_RECORDS, POLL_WAIT_MS));
+      this.#advanceProcessingTime(false);
+      const elements = await coordinator.orFailure(
+        source.poll(POLL_RECORDS, this.#waitMs(POLL_WAIT_MS)),
+      );
       for (const element of elements) {
         if (!isInBand(element)) this.#process(element);
-        else if (element.barrierId !== undefined) this.#takeBarrier(element.barrierId);
-        else this.#chain.head.watermark(element.watermark);
+        else if ("barrierId" in element) this.#takeBarrier(element.barrierId);
+        else if ("idle" in element) this.#chain.head.status(element.idle);
+        else this.#chain.head.watermark(element.watermarkMs, element.scope);
         await this.#untilUnblocked();
         await this.#gap();
+      }
+      if (this.isSource && source.ended() && !flushed) {
+        // Nothing follows: whatever waits for event time has it now.
+        this.#chain.head.watermark(MAX_TIME_MS, TASK_SCOPE);
+        flushed = true;
       }
       for (const operator of this.#chain.operators) operator.flush?.();
       await this.#gap();
@@ -259,13 +271,13 @@ export class Subtask<I> {
     for (const [part, unit] of (graph.isolate?.(value) ?? [value]).entries()) {
       const reason = this.#coordinator.quarantine?.reason(origin.keyGroup, origin.sequence, part);
       if (reason === undefined) this.#try(unit, origin, part);
-      else this.#chain.poison?.record({ value: unit, origin, reason }, 0);
+      else this.#chain.poison?.record({ value: unit, origin, reason }, NO_TIME_MS);
     }
   }
 
   #try(value: I, origin: Origin, part: number): void {
     try {
-      this.#chain.head.record(value, 0);
+      this.#chain.head.record(value, NO_TIME_MS);
     } catch (error) {
       // A sink or a server that is away throws as well, and is not the record's fault.
       if (error instanceof CourtsideError && error.retryable) throw error;
@@ -278,9 +290,28 @@ export class Subtask<I> {
     for (const operator of this.#chain.operators) {
       for (let wait = operator.blocked?.(); wait !== undefined; wait = operator.blocked?.()) {
         for (const each of this.#chain.operators) each.flush?.();
-        await this.#coordinator.orFailure(wait);
+        const step = delay(Math.max(1, this.#waitMs(BLOCKED_STEP_MS)));
+        await this.#coordinator.orFailure(Promise.race([wait, step]));
+        this.#advanceProcessingTime(true);
       }
     }
+  }
+
+  #advanceProcessingTime(blocked: boolean): void {
+    const nowMs = this.#coordinator.clock.nowMs();
+    for (const operator of this.#chain.operators)
+      if ((operator.nextWakeUpMs?.() ?? Number.POSITIVE_INFINITY) <= nowMs)
+        operator.processingTime?.(nowMs, blocked);
+    const paused = this.#chain.operators.flatMap((operator) => operator.pausedSplits?.() ?? []);
+    this.spec.source.pauseSplits?.(paused);
+  }
+
+  /** Until an operator wants to be woken, at the most. */
+  #waitMs(mostMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const operator of this.#chain.operators)
+      nextMs = Math.min(nextMs, operator.nextWakeUpMs?.() ?? nextMs);
+    return Math.min(mostMs, Math.max(0, nextMs - this.#coordinator.clock.nowMs()));
   }
 
   /** Between two elements: the place for barriers. */
@@ -375,8 +406,10 @@ export class Subtask<I> {
     const { clock } = this.#coordinator;
     for (const operator of this.#chain.operators) operator.flush?.();
     const untilMs = clock.nowMs() + DRAIN_LIMIT_MS;
-    while (this.#busy() && clock.nowMs() < untilMs)
+    while (this.#busy() && clock.nowMs() < untilMs) {
       await this.#coordinator.orFailure(delay(DRAIN_STEP_MS));
+      this.#advanceProcessingTime(false);
+    }
     this.#coordinator.check();
   }
 }

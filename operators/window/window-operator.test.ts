@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { outputTag } from "../runtime/element.ts";
-import type { Stream } from "../runtime/graph.ts";
+import type { Stream } from "../runtime/stream.ts";
 import { numberCodec } from "../state/codec.ts";
-import { type Collect, Harness } from "../testing/harness.ts";
-import { type Step, survivesRestart } from "../testing/survives-restart.ts";
+import { type Collect, Harness } from "../../testing/harness.ts";
+import { type Step, survivesRestart } from "../../testing/survives-restart.ts";
 import { slidingWindows, tumblingWindows, type WindowAssigner, windowStartMs } from "./window.ts";
 
 interface Made {
@@ -109,7 +109,7 @@ test("window starts use floor division, before the epoch too", () => {
 
 test("impossible sizes and offsets are refused with the rule", () => {
   expect(() => tumblingWindows(0)).toThrow(/positive integer/);
-  expect(() => tumblingWindows(10, 10)).toThrow(/smaller than the size/);
+  expect(() => tumblingWindows(10, { offsetMs: 10 })).toThrow(/smaller than 10 ms/);
   expect(() => slidingWindows(10, 0)).toThrow(/slide/);
 });
 

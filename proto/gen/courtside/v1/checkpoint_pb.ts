@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/checkpoint.proto.
  */
 export const file_courtside_v1_checkpoint: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb3VydHNpZGUvdjEvY2hlY2twb2ludC5wcm90bxIMY291cnRzaWRlLnYxIrgDChJDaGVja3BvaW50TWFuaWZlc3QSFgoOZm9ybWF0X3ZlcnNpb24YASABKA0SCwoDam9iGAIgASgJEhUKDWNoZWNrcG9pbnRfaWQYAyABKAQSDQoFZXBvY2gYBCABKAQSFwoPY3JlYXRlZF90aW1lX21zGAUgASgDEhIKCmtleV9ncm91cHMYBiABKA0SLwoJcG9zaXRpb25zGAcgAygLMhwuY291cnRzaWRlLnYxLlNvdXJjZVBvc2l0aW9uEiwKEGtleV9ncm91cF9zdGF0ZXMYCCADKAsyEi5jb3VydHNpZGUudjEuQmxvYhIwCg1zZWFsZWRfYmxvY2tzGAkgAygLMhkuY291cnRzaWRlLnYxLlNlYWxlZEJsb2NrEjIKC2Rlc2NyaXB0b3JzGAogAygLMh0uY291cnRzaWRlLnYxLlN0YXRlRGVzY3JpcHRvchIOCgZyZWdpb24YCyABKAkSLQoJZnJvbnRpZXJzGAwgAygLMhouY291cnRzaWRlLnYxLlNpbmtGcm9udGllchImCgVlZGdlcxgNIAMoCzIXLmNvdXJ0c2lkZS52MS5FZGdlU3RhdGUiYAoOQ2hlY2twb2ludEhlYWQSDQoFZXBvY2gYASABKAQSDQoFb3duZXIYAiABKAkSMAoLY2hlY2twb2ludHMYAyADKAsyGy5jb3VydHNpZGUudjEuQ2hlY2twb2ludFJlZiLMAQoNQ2hlY2twb2ludFJlZhIVCg1jaGVja3BvaW50X2lkGAEgASgEEhAKCG1hbmlmZXN0GAIgASgJEg4KBnNoYTI1NhgDIAEoCRItCglmcm9udGllcnMYBCADKAsyGi5jb3VydHNpZGUudjEuU2lua0Zyb250aWVyEhcKD2NyZWF0ZWRfdGltZV9tcxgFIAEoAxITCgthZGRlZF9ieXRlcxgGIAEoBBITCgtzdGF0ZV9ieXRlcxgHIAEoBBIQCghzZXF1ZW5jZRgIIAEoBCJBCgxTaW5rRnJvbnRpZXISEAoIc2lua191aWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFY291bnQYAyABKA0iyAEKCUpvYlJlY29yZBILCgNqb2IYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRIPCgdyZWdpb25zGAMgASgNEhIKCmtleV9ncm91cHMYBCABKA0SEQoJc2F2ZXBvaW50GAUgASgJEiAKGGFsbG93X25vbl9yZXN0b3JlZF9zdGF0ZRgGIAEoCBIvCgdyZXF1ZXN0GAcgASgLMh4uY291cnRzaWRlLnYxLlNhdmVwb2ludFJlcXVlc3QSDwoHc3RvcHBlZBgIIAEoCCJHChBTYXZlcG9pbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEc3RvcBgCIAEoCBIXCg9jcmVhdGVkX3RpbWVfbXMYAyABKAMitQEKEVNhdmVwb2ludE1hbmlmZXN0EhYKDmZvcm1hdF92ZXJzaW9uGAEgASgNEgsKA2pvYhgCIAEoCRIMCgRuYW1lGAMgASgJEhcKD2NyZWF0ZWRfdGltZV9tcxgEIAEoAxISCgpnZW5lcmF0aW9uGAUgASgNEhIKCmtleV9ncm91cHMYBiABKA0SLAoHcmVnaW9ucxgHIAMoCzIbLmNvdXJ0c2lkZS52MS5DaGVja3BvaW50UmVmIngKCUVkZ2VTdGF0ZRIMCgR0YXNrGAEgASgJEgwKBGVkZ2UYAiABKAkSEQoJcGFydGl0aW9uGAMgASgNEhAKCHByb2R1Y2VyGAQgASgJEhQKDGZyYW1lX251bWJlchgFIAEoBBIUCgx3YXRlcm1hcmtfbXMYBiABKAMisgEKCUVkZ2VGcmFtZRINCgVlcG9jaBgBIAEoBBIQCghwcm9kdWNlchgCIAEoCRIOCgZudW1iZXIYAyABKAQSKQoHcmVjb3JkcxgEIAMoCzIYLmNvdXJ0c2lkZS52MS5FZGdlUmVjb3JkEhkKDHdhdGVybWFya19tcxgFIAEoA0gAiAEBEgwKBGlkbGUYBiABKAgSDwoHYmFycmllchgHIAEoBEIPCg1fd2F0ZXJtYXJrX21zIloKCkVkZ2VSZWNvcmQSEQoJa2V5X2dyb3VwGAEgASgNEhUKDWV2ZW50X3RpbWVfbXMYAiABKAMSDQoFdmFsdWUYAyABKAwSEwoLdHJhY2VwYXJlbnQYBCABKAkiiQEKDlNvdXJjZVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIWCg5zdHJlYW1fY3JlYXRlZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBIXCg9maXJzdF9rZXlfZ3JvdXAYBCABKA0SFgoObGFzdF9rZXlfZ3JvdXAYBSABKA0SDAoEdGFzaxgGIAEoCSJzCgRCbG9iEhEKCWtleV9ncm91cBgBIAEoDRIPCgdzZWdtZW50GAIgASgJEg4KBnNoYTI1NhgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgEEhQKDG9mZnNldF9ieXRlcxgFIAEoBBINCgVzdGFnZRgGIAEoCSJtCgtTZWFsZWRCbG9jaxIQCghzaW5rX3VpZBgBIAEoCRINCgV0YWJsZRgCIAEoCRINCgV0b2tlbhgDIAEoCRIgCgRibG9iGAQgASgLMhIuY291cnRzaWRlLnYxLkJsb2ISDAoEcm93cxgFIAEoDSJcCg9TdGF0ZURlc2NyaXB0b3ISFAoMb3BlcmF0b3JfdWlkGAEgASgJEhIKCnN0YXRlX25hbWUYAiABKAkSDAoEa2luZBgDIAEoCRIRCgl0eXBlX25hbWUYBCABKAkiUgoNS2V5R3JvdXBTdGF0ZRIRCglrZXlfZ3JvdXAYASABKA0SLgoJb3BlcmF0b3JzGAIgAygLMhsuY291cnRzaWRlLnYxLk9wZXJhdG9yU3RhdGUimwEKDU9wZXJhdG9yU3RhdGUSCwoDdWlkGAEgASgJEigKBnN0YXRlcxgCIAMoCzIYLmNvdXJ0c2lkZS52MS5OYW1lZFN0YXRlEiMKBnRpbWVycxgDIAMoCzITLmNvdXJ0c2lkZS52MS5UaW1lchIuCgp3YXRlcm1hcmtzGAQgAygLMhouY291cnRzaWRlLnYxLktleVdhdGVybWFyayJFCgpOYW1lZFN0YXRlEgwKBG5hbWUYASABKAkSKQoHZW50cmllcxgCIAMoCzIYLmNvdXJ0c2lkZS52MS5TdGF0ZUVudHJ5IkwKClN0YXRlRW50cnkSCwoDa2V5GAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIPCgdtYXBfa2V5GAMgASgJEg0KBXZhbHVlGAQgASgMIlEKBVRpbWVyEgsKA2tleRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDwoHdGltZV9tcxgDIAEoAxIXCg9wcm9jZXNzaW5nX3RpbWUYBCABKAgiMQoMS2V5V2F0ZXJtYXJrEgsKA2tleRgBIAEoCRIUCgx3YXRlcm1hcmtfbXMYAiABKANiBnByb3RvMw");
+  fileDesc("Ch1jb3VydHNpZGUvdjEvY2hlY2twb2ludC5wcm90bxIMY291cnRzaWRlLnYxIrgDChJDaGVja3BvaW50TWFuaWZlc3QSFgoOZm9ybWF0X3ZlcnNpb24YASABKA0SCwoDam9iGAIgASgJEhUKDWNoZWNrcG9pbnRfaWQYAyABKAQSDQoFZXBvY2gYBCABKAQSFwoPY3JlYXRlZF90aW1lX21zGAUgASgDEhIKCmtleV9ncm91cHMYBiABKA0SLwoJcG9zaXRpb25zGAcgAygLMhwuY291cnRzaWRlLnYxLlNvdXJjZVBvc2l0aW9uEiwKEGtleV9ncm91cF9zdGF0ZXMYCCADKAsyEi5jb3VydHNpZGUudjEuQmxvYhIwCg1zZWFsZWRfYmxvY2tzGAkgAygLMhkuY291cnRzaWRlLnYxLlNlYWxlZEJsb2NrEjIKC2Rlc2NyaXB0b3JzGAogAygLMh0uY291cnRzaWRlLnYxLlN0YXRlRGVzY3JpcHRvchIOCgZyZWdpb24YCyABKAkSLQoJZnJvbnRpZXJzGAwgAygLMhouY291cnRzaWRlLnYxLlNpbmtGcm9udGllchImCgVlZGdlcxgNIAMoCzIXLmNvdXJ0c2lkZS52MS5FZGdlU3RhdGUiYAoOQ2hlY2twb2ludEhlYWQSDQoFZXBvY2gYASABKAQSDQoFb3duZXIYAiABKAkSMAoLY2hlY2twb2ludHMYAyADKAsyGy5jb3VydHNpZGUudjEuQ2hlY2twb2ludFJlZiLMAQoNQ2hlY2twb2ludFJlZhIVCg1jaGVja3BvaW50X2lkGAEgASgEEhAKCG1hbmlmZXN0GAIgASgJEg4KBnNoYTI1NhgDIAEoCRItCglmcm9udGllcnMYBCADKAsyGi5jb3VydHNpZGUudjEuU2lua0Zyb250aWVyEhcKD2NyZWF0ZWRfdGltZV9tcxgFIAEoAxITCgthZGRlZF9ieXRlcxgGIAEoBBITCgtzdGF0ZV9ieXRlcxgHIAEoBBIQCghzZXF1ZW5jZRgIIAEoBCJBCgxTaW5rRnJvbnRpZXISEAoIc2lua191aWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFY291bnQYAyABKA0iyAEKCUpvYlJlY29yZBILCgNqb2IYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoDRIPCgdyZWdpb25zGAMgASgNEhIKCmtleV9ncm91cHMYBCABKA0SEQoJc2F2ZXBvaW50GAUgASgJEiAKGGFsbG93X25vbl9yZXN0b3JlZF9zdGF0ZRgGIAEoCBIvCgdyZXF1ZXN0GAcgASgLMh4uY291cnRzaWRlLnYxLlNhdmVwb2ludFJlcXVlc3QSDwoHc3RvcHBlZBgIIAEoCCJHChBTYXZlcG9pbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSDAoEc3RvcBgCIAEoCBIXCg9jcmVhdGVkX3RpbWVfbXMYAyABKAMitQEKEVNhdmVwb2ludE1hbmlmZXN0EhYKDmZvcm1hdF92ZXJzaW9uGAEgASgNEgsKA2pvYhgCIAEoCRIMCgRuYW1lGAMgASgJEhcKD2NyZWF0ZWRfdGltZV9tcxgEIAEoAxISCgpnZW5lcmF0aW9uGAUgASgNEhIKCmtleV9ncm91cHMYBiABKA0SLAoHcmVnaW9ucxgHIAMoCzIbLmNvdXJ0c2lkZS52MS5DaGVja3BvaW50UmVmIngKCUVkZ2VTdGF0ZRIMCgR0YXNrGAEgASgJEgwKBGVkZ2UYAiABKAkSEQoJcGFydGl0aW9uGAMgASgNEhAKCHByb2R1Y2VyGAQgASgJEhQKDGZyYW1lX251bWJlchgFIAEoBBIUCgx3YXRlcm1hcmtfbXMYBiABKAMisgEKCUVkZ2VGcmFtZRINCgVlcG9jaBgBIAEoBBIQCghwcm9kdWNlchgCIAEoCRIOCgZudW1iZXIYAyABKAQSKQoHcmVjb3JkcxgEIAMoCzIYLmNvdXJ0c2lkZS52MS5FZGdlUmVjb3JkEhkKDHdhdGVybWFya19tcxgFIAEoA0gAiAEBEgwKBGlkbGUYBiABKAgSDwoHYmFycmllchgHIAEoBEIPCg1fd2F0ZXJtYXJrX21zIloKCkVkZ2VSZWNvcmQSEQoJa2V5X2dyb3VwGAEgASgNEhUKDWV2ZW50X3RpbWVfbXMYAiABKAMSDQoFdmFsdWUYAyABKAwSEwoLdHJhY2VwYXJlbnQYBCABKAkiiQEKDlNvdXJjZVBvc2l0aW9uEg4KBnN0cmVhbRgBIAEoCRIWCg5zdHJlYW1fY3JlYXRlZBgCIAEoCRIQCghzZXF1ZW5jZRgDIAEoBBIXCg9maXJzdF9rZXlfZ3JvdXAYBCABKA0SFgoObGFzdF9rZXlfZ3JvdXAYBSABKA0SDAoEdGFzaxgGIAEoCSJzCgRCbG9iEhEKCWtleV9ncm91cBgBIAEoDRIPCgdzZWdtZW50GAIgASgJEg4KBnNoYTI1NhgDIAEoCRISCgpzaXplX2J5dGVzGAQgASgEEhQKDG9mZnNldF9ieXRlcxgFIAEoBBINCgVzdGFnZRgGIAEoCSJtCgtTZWFsZWRCbG9jaxIQCghzaW5rX3VpZBgBIAEoCRINCgV0YWJsZRgCIAEoCRINCgV0b2tlbhgDIAEoCRIgCgRibG9iGAQgASgLMhIuY291cnRzaWRlLnYxLkJsb2ISDAoEcm93cxgFIAEoDSKGAQoPU3RhdGVEZXNjcmlwdG9yEhQKDG9wZXJhdG9yX3VpZBgBIAEoCRISCgpzdGF0ZV9uYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSEQoJdHlwZV9uYW1lGAQgASgJEigKBmZpZWxkcxgFIAMoCzIYLmNvdXJ0c2lkZS52MS5GaWVsZFNoYXBlIkkKCkZpZWxkU2hhcGUSDwoHbWVzc2FnZRgBIAEoCRIOCgZudW1iZXIYAiABKA0SDAoEbmFtZRgDIAEoCRIMCgR0eXBlGAQgASgJIlIKDUtleUdyb3VwU3RhdGUSEQoJa2V5X2dyb3VwGAEgASgNEi4KCW9wZXJhdG9ycxgCIAMoCzIbLmNvdXJ0c2lkZS52MS5PcGVyYXRvclN0YXRlIpsBCg1PcGVyYXRvclN0YXRlEgsKA3VpZBgBIAEoCRIoCgZzdGF0ZXMYAiADKAsyGC5jb3VydHNpZGUudjEuTmFtZWRTdGF0ZRIjCgZ0aW1lcnMYAyADKAsyEy5jb3VydHNpZGUudjEuVGltZXISLgoKd2F0ZXJtYXJrcxgEIAMoCzIaLmNvdXJ0c2lkZS52MS5LZXlXYXRlcm1hcmsiRQoKTmFtZWRTdGF0ZRIMCgRuYW1lGAEgASgJEikKB2VudHJpZXMYAiADKAsyGC5jb3VydHNpZGUudjEuU3RhdGVFbnRyeSJkCgpTdGF0ZUVudHJ5EgsKA2tleRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSDwoHbWFwX2tleRgDIAEoCRINCgV2YWx1ZRgEIAEoDBIWCg5sYXN0X2FjY2Vzc19tcxgFIAEoAyJRCgVUaW1lchILCgNrZXkYASABKAkSEQoJbmFtZXNwYWNlGAIgASgJEg8KB3RpbWVfbXMYAyABKAMSFwoPcHJvY2Vzc2luZ190aW1lGAQgASgIIjEKDEtleVdhdGVybWFyaxILCgNrZXkYASABKAkSFAoMd2F0ZXJtYXJrX21zGAIgASgDYgZwcm90bzM");
 
 /**
  * Written last; a checkpoint without a readable manifest does not exist.
@@ -674,7 +674,7 @@ export type StateDescriptor = Message<"courtside.v1.StateDescriptor"> & {
   stateName: string;
 
   /**
-   * value, list, map, timers, elements.
+   * value, list, map, reducing, aggregating; operator-split, operator-union, broadcast for state without a key.
    *
    * @generated from field: string kind = 3;
    */
@@ -686,6 +686,13 @@ export type StateDescriptor = Message<"courtside.v1.StateDescriptor"> & {
    * @generated from field: string type_name = 4;
    */
   typeName: string;
+
+  /**
+   * Fields of the message and of the messages in it, for a comparison field by field; empty for scalars.
+   *
+   * @generated from field: repeated courtside.v1.FieldShape fields = 5;
+   */
+  fields: FieldShape[];
 };
 
 /**
@@ -694,6 +701,44 @@ export type StateDescriptor = Message<"courtside.v1.StateDescriptor"> & {
  */
 export const StateDescriptorSchema: GenMessage<StateDescriptor> = /*@__PURE__*/
   messageDesc(file_courtside_v1_checkpoint, 13);
+
+/**
+ * One field of a message that state is made of.
+ *
+ * @generated from message courtside.v1.FieldShape
+ */
+export type FieldShape = Message<"courtside.v1.FieldShape"> & {
+  /**
+   * Full name of the message that has the field.
+   *
+   * @generated from field: string message = 1;
+   */
+  message: string;
+
+  /**
+   * @generated from field: uint32 number = 2;
+   */
+  number: number;
+
+  /**
+   * @generated from field: string name = 3;
+   */
+  name: string;
+
+  /**
+   * Scalar type, or full name of the message or enum; "repeated T", "map<K, V>".
+   *
+   * @generated from field: string type = 4;
+   */
+  type: string;
+};
+
+/**
+ * Describes the message courtside.v1.FieldShape.
+ * Use `create(FieldShapeSchema)` to create a new message.
+ */
+export const FieldShapeSchema: GenMessage<FieldShape> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_checkpoint, 14);
 
 /**
  * All state of one key group.
@@ -717,7 +762,7 @@ export type KeyGroupState = Message<"courtside.v1.KeyGroupState"> & {
  * Use `create(KeyGroupStateSchema)` to create a new message.
  */
 export const KeyGroupStateSchema: GenMessage<KeyGroupState> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 14);
+  messageDesc(file_courtside_v1_checkpoint, 15);
 
 /**
  * State of one operator in one key group.
@@ -753,7 +798,7 @@ export type OperatorState = Message<"courtside.v1.OperatorState"> & {
  * Use `create(OperatorStateSchema)` to create a new message.
  */
 export const OperatorStateSchema: GenMessage<OperatorState> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 15);
+  messageDesc(file_courtside_v1_checkpoint, 16);
 
 /**
  * @generated from message courtside.v1.NamedState
@@ -775,7 +820,7 @@ export type NamedState = Message<"courtside.v1.NamedState"> & {
  * Use `create(NamedStateSchema)` to create a new message.
  */
 export const NamedStateSchema: GenMessage<NamedState> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 16);
+  messageDesc(file_courtside_v1_checkpoint, 17);
 
 /**
  * @generated from message courtside.v1.StateEntry
@@ -806,6 +851,13 @@ export type StateEntry = Message<"courtside.v1.StateEntry"> & {
    * @generated from field: bytes value = 4;
    */
   value: Uint8Array;
+
+  /**
+   * Processing time of the last access, for state with a time to live.
+   *
+   * @generated from field: int64 last_access_ms = 5;
+   */
+  lastAccessMs: bigint;
 };
 
 /**
@@ -813,7 +865,7 @@ export type StateEntry = Message<"courtside.v1.StateEntry"> & {
  * Use `create(StateEntrySchema)` to create a new message.
  */
 export const StateEntrySchema: GenMessage<StateEntry> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 17);
+  messageDesc(file_courtside_v1_checkpoint, 18);
 
 /**
  * @generated from message courtside.v1.Timer
@@ -847,7 +899,7 @@ export type Timer = Message<"courtside.v1.Timer"> & {
  * Use `create(TimerSchema)` to create a new message.
  */
 export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 18);
+  messageDesc(file_courtside_v1_checkpoint, 19);
 
 /**
  * @generated from message courtside.v1.KeyWatermark
@@ -869,5 +921,5 @@ export type KeyWatermark = Message<"courtside.v1.KeyWatermark"> & {
  * Use `create(KeyWatermarkSchema)` to create a new message.
  */
 export const KeyWatermarkSchema: GenMessage<KeyWatermark> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_checkpoint, 19);
+  messageDesc(file_courtside_v1_checkpoint, 20);
 

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { numberCodec } from "../state/codec.ts";
-import { Harness, type Collect } from "../testing/harness.ts";
-import type { Stream } from "./graph.ts";
-import type { AsyncBatch } from "./async-operator.ts";
+import { Harness, type Collect } from "../../testing/harness.ts";
+import type { Stream } from "../runtime/stream.ts";
+import type { AsyncBatch } from "./async-spec.ts";
 
 /** A call that answers when the test says so. */
 class Calls {
@@ -72,7 +72,7 @@ test("records that wait for an answer are in the snapshot and are called again",
   expect(h.take()).toEqual([10, 20]);
   h.record("g", 4);
   const after = new Calls();
-  const restored = new Harness(define(after), h.snapshot());
+  const restored = new Harness(define(after), { from: h.snapshot() });
   expect(after.batches).toEqual([[3, 4]]);
   await after.answer(0);
   expect(restored.take()).toEqual([30, 40]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Stream } from "../runtime/graph.ts";
+import type { Stream } from "../operators/mod.ts";
 import { type Collect, Harness } from "./harness.ts";
 
 /** One thing that happens to the operators under test. */
@@ -10,12 +10,13 @@ export type Step<I> =
       readonly value: I;
       readonly eventTimeMs?: number;
     }
-  | { readonly kind: "watermark"; readonly watermarkMs: number };
+  | { readonly kind: "watermark"; readonly watermarkMs: number }
+  | { readonly kind: "processingTime"; readonly nowMs: number };
 
 /**
  * Checks that a snapshot holds everything: runs the steps in one go, then again with a snapshot and a new
- * instance after each record, and asserts that the outputs are equal. Task-wide watermarks are not part of
- * a snapshot (as in Flink) and are sent again after each restart, as a source would.
+ * instance after each step, and asserts that the outputs are equal. Clocks are not part of a snapshot (as in
+ * Flink) and are set again after each restart, as a source would.
  */
 export function survivesRestart<I>(
   define: (source: Stream<I>, collect: Collect) => void,
@@ -32,7 +33,7 @@ export function survivesRestart<I>(
     apply(harness, step);
     if (step.kind === "watermark") watermarkMs = step.watermarkMs;
     actual.push(...harness.take());
-    harness = new Harness(define, harness.snapshot());
+    harness = new Harness(define, { from: harness.snapshot(), nowMs: harness.clock.nowMs() });
     if (watermarkMs !== undefined) harness.watermark(watermarkMs);
   }
   actual.push(...harness.take());
@@ -41,5 +42,6 @@ export function survivesRestart<I>(
 
 function apply<I>(harness: Harness<I>, step: Step<I>): void {
   if (step.kind === "watermark") harness.watermark(step.watermarkMs);
+  else if (step.kind === "processingTime") harness.processingTime(step.nowMs);
   else harness.record(step.key, step.value, step.eventTimeMs);
 }
