@@ -5,6 +5,7 @@ import { CourtsideError, UsageError } from "../../base/errors.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { startClickHouse } from "../../local/clickhouse/child.ts";
 import {
+  type Ask,
   checkReadOnly,
   READER_SETTINGS,
   type ReadOnlySql,
@@ -40,7 +41,7 @@ Flags:
     const statement = await statementOf(context);
     const store = await openStore(context);
     try {
-      const checked = await checkReadOnly(store.client, statement);
+      const checked = await checkReadOnly(askOf(store.client), statement);
       await print(context, store.client, checked);
       return 0;
     } catch (error) {
@@ -50,6 +51,17 @@ Flags:
     }
   },
 };
+
+function askOf(client: ClickHouseClient): Ask {
+  return async (query, parameters) => {
+    const result = await client.query({
+      query,
+      query_params: { ...parameters },
+      format: "JSONCompactEachRow",
+    });
+    return (await result.json<[string]>()).map(([value]) => value);
+  };
+}
 
 /** There are no tables to ask yet. */
 class NoStoreError extends CourtsideError {

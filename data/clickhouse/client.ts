@@ -46,6 +46,8 @@ export interface OpenClickHouseOptions {
   readonly signal?: AbortSignal;
   /** Settings sent with every statement. */
   readonly settings?: ClickHouseSettings;
+  /** Longest single statement, milliseconds; default 60,000. */
+  readonly requestTimeoutMs?: number;
   /** For readers: nothing is created, and the server refuses to write. */
   readonly readOnly?: boolean;
 }
@@ -61,7 +63,8 @@ export async function openClickHouse(
   url: string,
   options: OpenClickHouseOptions = {},
 ): Promise<ClickHouseClient> {
-  const common = { url, request_timeout: REQUEST_TIMEOUT_MS, log: SILENT };
+  const request_timeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
+  const common = { url, request_timeout, log: SILENT };
   const bootstrap = createClient(common);
   try {
     await waitUntilItAnswers(bootstrap, url, options);

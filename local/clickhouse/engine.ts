@@ -49,11 +49,16 @@ export const BASE_SETTINGS: Readonly<Record<string, string>> = {
   session_timezone: "UTC",
 };
 
-/** @param dataDir - existing, writable directory; created parts are the engine's own. @throws EngineOpenError */
-export async function openEngine(dataDir: string): Promise<Engine> {
+/**
+ * @param dataDir - existing, writable directory; created parts are the engine's own.
+ * @param configFile - from `writeServerConfig`.
+ * @throws EngineOpenError
+ */
+export async function openEngine(dataDir: string, configFile: string): Promise<Engine> {
   const { Session } = await import("chdb");
   const open = new Set<ChdbSession>();
-  const connectionArgs = Object.entries(BASE_SETTINGS).map(([name, value]) => `--${name}=${value}`);
+  const settings = Object.entries(BASE_SETTINGS).map(([name, value]) => `--${name}=${value}`);
+  const connectionArgs = [`--config-file=${configFile}`, ...settings];
   return {
     openSession: () => {
       let session: ChdbSession;

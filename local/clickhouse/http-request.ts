@@ -9,6 +9,7 @@ import {
 } from "node:zlib";
 import { CLICKHOUSE_CODE, refusal } from "./query-error.ts";
 import type { NamedSession, SessionState } from "./session-pool.ts";
+import { createLz4Decompress } from "./lz4.ts";
 import { parseStatement, type Statement } from "./statement.ts";
 
 /** Longest statement; rows of an INSERT count only when they come without `?query=`. */
@@ -16,13 +17,21 @@ const MAX_STATEMENT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_SESSION_TIMEOUT_S = 60;
 const MAX_SESSION_TIMEOUT_S = 3600;
 
+/** `default` may do everything, `reader` only what the gate lets pass. */
+export type User = "default" | "reader";
+
 /** A request for one statement, in the terms of this server. */
 export interface StatementRequest {
+  readonly user: User;
   readonly statement: Statement;
+  /** The statement as it came, without rows. */
+  readonly text: string;
   readonly state: SessionState;
   readonly named: NamedSession | undefined;
   /** Format of the result. */
   readonly format: string;
+  /** The same when the statement does not name one. */
+  readonly defaultFormat: string;
   /** Rows of an INSERT; undefined when there are none. */
   readonly rows: Readable | undefined;
   readonly decompressors: readonly (Readable & Writable)[];
@@ -39,7 +48,7 @@ export async function readStatementRequest(
   request: IncomingMessage,
   url: URL,
 ): Promise<StatementRequest | undefined> {
-  checkUser(request, url.searchParams);
+  const user = userOf(request, url.searchParams);
   const body = await readBody(request, url.searchParams);
   if (body.statement === undefined) return undefined;
   const { statement, parameters } = body;
@@ -59,11 +68,17 @@ export async function readStatementRequest(
       `Substitution \`${name}\` is not set`,
     );
   }
+  const defaultFormat =
+    (url.searchParams.get("default_format") ?? header(request, "x-clickhouse-format")) ||
+    "TabSeparated";
   return {
+    user,
     statement,
+    text: body.text,
     state: sessionState(request, url.searchParams, statement, parameters),
     named: namedSession(url.searchParams),
-    format: formatOf(request, url.searchParams, statement),
+    format: (statement.kind === "read" ? statement.format : undefined) ?? defaultFormat,
+    defaultFormat,
     rows: body.rows,
     decompressors: body.decompressors,
   };
@@ -71,6 +86,7 @@ export async function readStatementRequest(
 
 interface Body {
   readonly statement: Statement | undefined;
+  readonly text: string;
   readonly parameters: ReadonlyMap<string, string>;
   readonly rows: Readable | undefined;
   readonly decompressors: readonly (Readable & Writable)[];
@@ -86,18 +102,21 @@ async function readBody(request: IncomingMessage, search: URLSearchParams): Prom
   const insert = inUrl === "" ? undefined : parseStatement(inUrl);
   if (insert?.kind === "insert" && insert.inlineData === "") {
     const empty = request.headers["content-length"] === "0";
-    return { statement: insert, parameters, rows: empty ? undefined : request, decompressors };
+    const rows = empty ? undefined : request;
+    return { statement: insert, text: inUrl, parameters, rows, decompressors };
   }
   const bytes = await readText(request, decompressors);
   const form = await readForm(request, bytes);
   for (const [name, value] of form?.parameters ?? []) parameters.set(name, value);
   const inBody = form?.query ?? bytes.toString("utf8");
   const text = [inUrl, inBody].filter((part) => part.trim() !== "").join("\n");
-  if (text === "") return { statement: undefined, parameters, rows: undefined, decompressors: [] };
+  if (text === "")
+    return { statement: undefined, text, parameters, rows: undefined, decompressors: [] };
   const statement = parseStatement(text);
   const inline = statement.kind === "insert" ? statement.inlineData : "";
   const rows = inline.trim() === "" ? undefined : Readable.from([inline]);
-  return { statement, parameters, rows, decompressors: [] };
+  const withoutRows = inline === "" ? text : text.slice(0, text.length - inline.length);
+  return { statement, text: withoutRows.trim(), parameters, rows, decompressors: [] };
 }
 
 async function readText(
@@ -157,17 +176,19 @@ function decompressorsFor(request: IncomingMessage): readonly (Readable & Writab
       return [createBrotliDecompress()];
     case "zstd":
       return [createZstdDecompress()];
+    case "lz4":
+      return [createLz4Decompress()];
     default:
       throw refusal(
         CLICKHOUSE_CODE.unknownCompression,
         "UNKNOWN_COMPRESSION_METHOD",
-        `Unknown content encoding ${encoding}; send gzip, deflate, br, zstd or none`,
+        `Unknown content encoding ${encoding}; send gzip, deflate, br, zstd, lz4 or none`,
       );
   }
 }
 
-/** There is one user, `default`, without a password, as in a ClickHouse that was just installed. */
-function checkUser(request: IncomingMessage, search: URLSearchParams): void {
+/** There are two users without a password, as `default` is in a ClickHouse that was just installed. */
+function userOf(request: IncomingMessage, search: URLSearchParams): User {
   const basic = /^Basic (.*)$/.exec(request.headers.authorization ?? "")?.[1];
   const [basicUser, ...basicPassword] = Buffer.from(basic ?? "", "base64")
     .toString("utf8")
@@ -176,11 +197,12 @@ function checkUser(request: IncomingMessage, search: URLSearchParams): void {
     search.get("user") ?? (header(request, "x-clickhouse-user") || basicUser || "default");
   const password =
     search.get("password") ?? (header(request, "x-clickhouse-key") || basicPassword.join(":"));
-  if (user === "default" && password === "") return;
+  if ((user === "default" || user === "reader") && password === "") return user;
   throw refusal(
     CLICKHOUSE_CODE.authenticationFailed,
     "AUTHENTICATION_FAILED",
-    `${user}: Authentication failed: the embedded server has only the user default, without a password`,
+    `${user}: Authentication failed: password is incorrect, or there is no user with such name; ` +
+      "the embedded server has the users default and reader, without a password",
   );
 }
 
@@ -229,12 +251,6 @@ function namedSession(search: URLSearchParams): NamedSession | undefined {
   const asked = Number(search.get("session_timeout") ?? DEFAULT_SESSION_TIMEOUT_S);
   const timeoutS = Number.isFinite(asked) && asked > 0 ? asked : DEFAULT_SESSION_TIMEOUT_S;
   return { id, timeoutS: Math.min(timeoutS, MAX_SESSION_TIMEOUT_S) };
-}
-
-function formatOf(request: IncomingMessage, search: URLSearchParams, statement: Statement): string {
-  const own = statement.kind === "read" ? statement.format : undefined;
-  const asked = search.get("default_format") ?? header(request, "x-clickhouse-format");
-  return own ?? (asked || "TabSeparated");
 }
 
 function header(request: IncomingMessage, name: string): string {

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Transform } from "node:stream";
 import { createBrotliCompress, createDeflate, createGzip, createZstdCompress } from "node:zlib";
-import type { EngineResult } from "./engine.ts";
 import type { QueryError } from "./query-error.ts";
 
 /** Headers of every answer. */
@@ -32,22 +31,6 @@ export function contentTypeOf(format: string): string {
   if (/^(?:TSV|TabSeparated)/.test(format)) return "text/tab-separated-values; charset=UTF-8";
   if (/^(?:RowBinary|Native|Parquet|Arrow|MsgPack)/.test(format)) return "application/octet-stream";
   return "text/plain; charset=UTF-8";
-}
-
-/** Value of `X-ClickHouse-Summary`; counts are strings there. */
-export function summaryOf(result: Partial<EngineResult>): string {
-  const rows = String(result.rows ?? 0);
-  const bytes = String(result.sizeBytes ?? 0);
-  return JSON.stringify({
-    read_rows: rows,
-    read_bytes: bytes,
-    written_rows: "0",
-    written_bytes: "0",
-    total_rows_to_read: "0",
-    result_rows: rows,
-    result_bytes: bytes,
-    elapsed_ns: String(Math.round((result.elapsedS ?? 0) * 1e9)),
-  });
 }
 
 /** What the client can decompress, when it asked for it. */

@@ -8,6 +8,7 @@ export const CLICKHOUSE_CODE = {
   syntaxError: 62,
   unknownSetting: 115,
   unknownCompression: 89,
+  cannotDecompress: 271,
   notEnoughSpace: 243,
   queryIsTooLarge: 307,
   sessionIsLocked: 373,
@@ -68,7 +69,7 @@ const DISK_FULL =
 const FORBIDDEN = new Set([164, 192, 193, 194, 497, 516]);
 const BAD_REQUEST = new Set([
   6, 10, 15, 16, 20, 26, 27, 36, 38, 41, 42, 43, 44, 53, 57, 62, 69, 70, 72, 80, 82, 89, 117, 179,
-  184, 215, 349, 386, 456, 457,
+  184, 215, 349, 386, 271, 456, 457,
 ]);
 const NOT_FOUND = new Set([46, 47, 50, 56, 60, 63, 73, 81, 115, 511]);
 

@@ -5,13 +5,17 @@ import type { Log } from "../../base/log.ts";
 import { explainOpenFailure, prepareDataDirectory } from "./data-directory.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { createHttpServer } from "./http-server.ts";
+import { QueryLog } from "./query-log.ts";
+import { READER_ROLE, writeServerConfig } from "./server-config.ts";
 import { POOL_SESSIONS, SessionPool } from "./session-pool.ts";
 import { Spool } from "./spool.ts";
 
 /** How long statements under way may take after a stop was asked for. */
 const STOP_GRACE_MS = 10_000;
+/** Statements of readers that run at once, so that they never take all sessions from the pipeline. */
+const READER_SESSIONS = 2;
 /** Each running statement holds a thread of the pool; files and compression of this process need some too. */
-const THREADS = POOL_SESSIONS + 8;
+const THREADS = POOL_SESSIONS + READER_SESSIONS + 8;
 
 /** The port belongs to somebody else. */
 export class PortInUseError extends CourtsideError {
@@ -56,10 +60,13 @@ export async function serveClickHouse(options: ServeClickHouseOptions): Promise<
   const [engine, pool] = await openPool(path);
   try {
     const spool = await Spool.open(path);
-    const server = createHttpServer({ pool, spool, log: options.log });
+    const queryLog = await QueryLog.open(engine, options.log);
+    const readers = new SessionPool(engine, READER_SESSIONS, READER_ROLE);
+    const server = createHttpServer({ pool, readers, spool, queryLog, log: options.log });
     const port = await listen(server, options.port);
     const stop = async (): Promise<void> => {
       await closeServer(server);
+      await queryLog.flush();
       engine.close();
       await spool.close();
     };
@@ -71,7 +78,7 @@ export async function serveClickHouse(options: ServeClickHouseOptions): Promise<
 }
 
 async function openPool(path: string): Promise<[Engine, SessionPool]> {
-  const engine = await openEngine(path);
+  const engine = await openEngine(path, await writeServerConfig(path));
   try {
     return [engine, new SessionPool(engine)];
   } catch (error) {

@@ -1,11 +1,16 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Engine, EngineSession } from "./engine.ts";
 import { BASE_SETTINGS } from "./engine.ts";
 import { CLICKHOUSE_CODE, refusal } from "./query-error.ts";
+import { type Counts, NO_COUNTS } from "./summary.ts";
 
 /** Statements that run at once; the engine itself uses every core for each, so more only adds memory. */
 export const POOL_SESSIONS = 4;
 /** Statements that may wait for a session; clients see an error beyond it instead of growing memory. */
 const MAX_WAITING = 1_000;
+/** How long `KILL … SYNC` waits; a statement looks every block whether it was told to stop. */
+const CANCEL_WAIT_MS = 10_000;
+const CANCEL_POLL_MS = 20;
 /** Sessions that clients may keep by `session_id`. */
 const MAX_NAMED_SESSIONS = 64;
 
@@ -20,6 +25,13 @@ export interface SessionState {
   readonly discard: boolean;
 }
 
+/** A statement that runs. */
+export interface RunningStatement {
+  /** The engine's own id of it, which `KILL QUERY` and `system.processes` know. */
+  readonly engineQueryId: string;
+  readonly counts: Counts;
+}
+
 /** A session of a client's own, by `session_id`. */
 export interface NamedSession {
   readonly id: string;
@@ -29,6 +41,8 @@ export interface NamedSession {
 interface Slot {
   readonly session: EngineSession;
   database: string;
+  /** False until the pool's role is set. */
+  isReady: boolean;
 }
 
 interface Named extends Slot {
@@ -42,10 +56,14 @@ export class SessionPool {
   readonly #idle: Slot[] = [];
   readonly #waiting: ((slot: Slot) => void)[] = [];
   readonly #named = new Map<string, Named>();
+  readonly #role: string | undefined;
   #killer: EngineSession | undefined;
+  #asideTail: Promise<unknown> = Promise.resolve();
 
-  constructor(engine: Engine, sessions: number = POOL_SESSIONS) {
+  /** @param role - of every session; undefined leaves them all rights. */
+  constructor(engine: Engine, sessions: number = POOL_SESSIONS, role?: string) {
     this.#engine = engine;
+    this.#role = role;
     for (let index = 0; index < sessions; index += 1) this.#idle.push(this.#open());
   }
 
@@ -61,6 +79,9 @@ export class SessionPool {
     if (named !== undefined) return this.#runNamed(state, named, work);
     const slot = await this.#acquire();
     try {
+      if (!slot.isReady && this.#role !== undefined)
+        await slot.session.query(`SET ROLE ${quoteName(this.#role)}`);
+      slot.isReady = true;
       await enter(slot, { ...state, database: state.database ?? "default" });
       return await work(slot.session);
     } finally {
@@ -71,10 +92,51 @@ export class SessionPool {
 
   /** Stops the statements whose text contains `tag`; what they would have answered is an error. */
   async kill(tag: string): Promise<void> {
-    this.#killer ??= this.#engine.openSession();
-    await this.#killer.query(
+    await this.#aside(
       `KILL QUERY WHERE query LIKE ${quote(`%${tag}%`)} AND query NOT ILIKE 'KILL%' ASYNC`,
     );
+  }
+
+  /** Resolves when no statement that was told to stop is left, or after ten seconds. */
+  async untilCancelledAreGone(): Promise<void> {
+    const deadlineMs = performance.now() + CANCEL_WAIT_MS;
+    while (performance.now() < deadlineMs) {
+      const left = await this.#aside("SELECT count() FROM system.processes WHERE is_cancelled");
+      if (left.trim() === "0") return;
+      await delay(CANCEL_POLL_MS);
+    }
+  }
+
+  /** What the engine says of the running statement whose text contains `tag`; undefined when there is none. */
+  async running(tag: string): Promise<RunningStatement | undefined> {
+    const text = await this.#aside(
+      "SELECT query_id, read_rows, read_bytes, total_rows_approx, written_rows, written_bytes, " +
+        "toUInt64(elapsed * 1e9) FROM system.processes " +
+        `WHERE query LIKE ${quote(`%${tag}%`)} AND query NOT LIKE '%system.processes%' LIMIT 1`,
+    );
+    if (text === "") return undefined;
+    const [engineQueryId = "", ...numbers] = text.trimEnd().split("\t");
+    const [
+      readRows = 0,
+      readBytes = 0,
+      totalRowsToRead = 0,
+      writtenRows = 0,
+      writtenBytes = 0,
+      ns,
+    ] = numbers.map(Number);
+    const counts = { readRows, readBytes, totalRowsToRead, writtenRows, writtenBytes };
+    return { engineQueryId, counts: { ...NO_COUNTS, ...counts, elapsedNs: ns ?? 0 } };
+  }
+
+  /** On a session of its own, so that it does not wait for those that it asks about, and one after the other. */
+  #aside(sql: string): Promise<string> {
+    const session = (this.#killer ??= this.#engine.openSession());
+    const answer = this.#asideTail.then(async () => {
+      const { bytes } = await session.query(sql);
+      return Buffer.from(bytes).toString("utf8");
+    });
+    this.#asideTail = answer.catch(() => undefined);
+    return answer;
   }
 
   async #runNamed<T>(
@@ -147,7 +209,7 @@ export class SessionPool {
   }
 
   #open(): Slot {
-    return { session: this.#engine.openSession(), database: "default" };
+    return { session: this.#engine.openSession(), database: "default", isReady: false };
   }
 }
 
