@@ -29,6 +29,8 @@ export const CDN_ARCHIVE_COLUMNS = [
   "game_id",
 ] as const;
 
+type Cells = RowCells<(typeof CDN_ARCHIVE_COLUMNS)[number]>;
+
 /** A side's share of `players_on`. */
 const FIVE = 5;
 
@@ -47,19 +49,18 @@ const FIVE = 5;
  * | rebound kind | running counts in the description, team rebounds by its word or by who missed |
  * | foul kind, subtype | words between the name and FOUL or TURNOVER in the description |
  * | event time | estimated from the date and game time |
- * | on court | `players_on` split by team; none on rows where it is not five to five |
+ * | on court | `players_on` split by team; between the rows of a change the five before it; else none |
  */
 export class CdnArchiveReader {
   readonly feed = Feed.CDN_ARCHIVE;
-  readonly #cells: RowCells;
+  readonly #cells: Cells;
 
   constructor(header: readonly string[]) {
-    this.#cells = new RowCells(header);
+    this.#cells = new RowCells(header, CDN_ARCHIVE_COLUMNS);
   }
 
   readGame(game: GameRows<CsvRow>, origin: GameOrigin): SourceGame {
-    const onCourt = new Map<PlayEvent, string>();
-    const drafts = game.rows.map((row) => this.#draft(row, game.gameId, onCourt));
+    const drafts = game.rows.map((row) => this.#draft(row, game.gameId));
     const votes = new SideVotes();
     voteByScore(drafts, votes);
     for (const { play } of drafts) {
@@ -70,43 +71,43 @@ export class CdnArchiveReader {
     const accepted = acceptPlays(drafts, game.gameId);
     const plays = accepted.map((draft) => draft.play);
     setReboundKinds(plays);
-    splitPlayersOn(plays, onCourt, teams);
+    splitPlayersOn(accepted, teams);
     const { date } = gameDay(game.gameId, origin.reference);
     estimateTimes(plays, defaultTipoffMs(date), []);
     return finishGame(origin, game, drafts, accepted, teams);
   }
 
-  #draft(row: CsvRow, gameId: string, onCourt: Map<PlayEvent, string>): Draft {
+  #draft(row: CsvRow, gameId: string): Draft {
     const cells = this.#cells.set(row);
     const play = newPlay(gameId, this.feed);
     const draft: Draft = { place: row, play, problem: undefined };
     if (cells.problem === undefined) {
-      play.period = cells.requiredInt("period", 1, PERIOD_MAX);
-      play.clockRemainingDs = clockDs(cells, cells.text("clock"), play.period, isoClockDs);
-      play.description = cells.text("description");
-      draft.homeScore = cells.requiredInt("scoreHome", 0, SCORE_MAX);
-      draft.awayScore = cells.requiredInt("scoreAway", 0, SCORE_MAX);
-      play.teamId = cells.int("teamId", ID_MAX);
-      play.actorId = cells.int("person_id", ID_MAX);
-      const surname = cells.text("playerName");
+      play.period = cells.requiredInt(cells.at.period, 1, PERIOD_MAX);
+      play.clockRemainingDs = clockDs(cells, cells.text(cells.at.clock), play.period, isoClockDs);
+      play.description = cells.text(cells.at.description);
+      draft.homeScore = cells.requiredInt(cells.at.scoreHome, 0, SCORE_MAX);
+      draft.awayScore = cells.requiredInt(cells.at.scoreAway, 0, SCORE_MAX);
+      play.teamId = cells.int(cells.at.teamId, ID_MAX);
+      play.actorId = cells.int(cells.at.person_id, ID_MAX);
+      const surname = cells.text(cells.at.playerName);
       if (play.actorId !== 0) play.actorName = spelledName(play.description, surname) || surname;
       readKind(cells, play);
-      onCourt.set(play, cells.text("players_on"));
+      draft.playersOn = cells.text(cells.at.players_on);
     }
     draft.problem = cells.problem;
     return draft;
   }
 }
 
-function readKind(cells: RowCells, play: PlayEvent): void {
-  const action = cells.text("actionType");
+function readKind(cells: Cells, play: PlayEvent): void {
+  const action = cells.text(cells.at.actionType);
   switch (action) {
     case "2pt":
     case "3pt":
       play.kind = PlayKind.SHOT;
       play.shotValue = action === "3pt" ? 3 : 2;
       play.shotMade = isMade(cells);
-      play.assisterId = cells.int("assister_id", ID_MAX);
+      play.assisterId = cells.int(cells.at.assister_id, ID_MAX);
       setDistance(play);
       return;
     case "freethrow": {
@@ -122,7 +123,7 @@ function readKind(cells: RowCells, play: PlayEvent): void {
       play.kind = PlayKind.FOUL;
       play.subtype = wordsBefore(cells, play, / FOUL\b/);
       play.foulKind = foulKindOf(play.subtype || play.description);
-      play.fouledId = cells.int("foulDrawnPersonId", ID_MAX);
+      play.fouledId = cells.int(cells.at.foulDrawnPersonId, ID_MAX);
       return;
     case "turnover":
       play.kind = PlayKind.TURNOVER;
@@ -136,7 +137,7 @@ function readKind(cells: RowCells, play: PlayEvent): void {
       else cells.reject("MALFORMED_ROW", "a substitution must say «SUB in:» or «SUB out:»");
       return;
     default: {
-      const kind = PLAIN_KINDS[action];
+      const kind = PLAIN_KINDS.get(action);
       if (kind === undefined) {
         cells.reject("UNKNOWN_KIND", `actionType "${action}" is not known in this format`);
       } else play.kind = kind;
@@ -144,20 +145,20 @@ function readKind(cells: RowCells, play: PlayEvent): void {
   }
 }
 
-const PLAIN_KINDS: Readonly<Record<string, PlayKind>> = {
-  rebound: PlayKind.REBOUND,
-  timeout: PlayKind.TIMEOUT,
-  steal: PlayKind.STEAL,
-  block: PlayKind.BLOCK,
-  violation: PlayKind.VIOLATION,
-  jumpball: PlayKind.JUMP_BALL,
-  ejection: PlayKind.EJECTION,
-  stoppage: PlayKind.OTHER,
-  memo: PlayKind.OTHER,
-};
+const PLAIN_KINDS: ReadonlyMap<string, PlayKind> = new Map([
+  ["rebound", PlayKind.REBOUND],
+  ["timeout", PlayKind.TIMEOUT],
+  ["steal", PlayKind.STEAL],
+  ["block", PlayKind.BLOCK],
+  ["violation", PlayKind.VIOLATION],
+  ["jumpball", PlayKind.JUMP_BALL],
+  ["ejection", PlayKind.EJECTION],
+  ["stoppage", PlayKind.OTHER],
+  ["memo", PlayKind.OTHER],
+]);
 
-function isMade(cells: RowCells): boolean {
-  const result = cells.text("shotResult");
+function isMade(cells: Cells): boolean {
+  const result = cells.text(cells.at.shotResult);
   if (result !== "Made" && result !== "Missed") {
     cells.reject("MALFORMED_ROW", `shotResult is "${result}", expected Made or Missed`);
   }
@@ -170,10 +171,10 @@ function setDistance(play: PlayEvent): void {
 }
 
 /** `bad pass` in «T. Haliburton bad pass TURNOVER (2 TO)». */
-function wordsBefore(cells: RowCells, play: PlayEvent, end: RegExp): string {
+function wordsBefore(cells: Cells, play: PlayEvent, end: RegExp): string {
   const text = play.description;
   const to = text.search(end);
-  const name = spelledName(text, cells.text("playerName"));
+  const name = spelledName(text, cells.text(cells.at.playerName));
   const from = name === "" ? text.indexOf(" ") + 1 : name.length + 1;
   return to < from ? "" : text.slice(from, to);
 }
@@ -185,27 +186,30 @@ function nameTeam(play: PlayEvent, votes: SideVotes): void {
 }
 
 /** Splits the ten ids of each row by the team that each player acts for. */
-function splitPlayersOn(
-  plays: readonly PlayEvent[],
-  onCourt: ReadonlyMap<PlayEvent, string>,
-  teams: Teams,
-): void {
+function splitPlayersOn(accepted: readonly Draft[], teams: Teams): void {
   const sides = new Map<number, Side>();
-  for (const { actorId, assisterId, teamId } of plays) {
-    const side = sideOf(teams, teamId);
+  for (const { play } of accepted) {
+    const side = sideOf(teams, play.teamId);
     if (side === Side.NONE) continue;
-    for (const id of [actorId, assisterId]) if (id !== 0) sides.set(id, side);
+    if (play.actorId !== 0) sides.set(play.actorId, side);
+    if (play.assisterId !== 0) sides.set(play.assisterId, side);
   }
   const split = new Map<string, { home: number[]; away: number[] }>();
-  for (const play of plays) {
-    const text = onCourt.get(play) ?? "";
-    let fives = split.get(text);
-    if (fives === undefined) {
-      fives = splitIds(text, sides);
+  let text = "";
+  let fives = splitIds(text, sides);
+  for (const [at, { play, playersOn = "" }] of accepted.entries()) {
+    const before = accepted[at - 1]?.play;
+    if (playersOn !== text) {
+      text = playersOn;
+      fives = split.get(text) ?? splitIds(text, sides);
       split.set(text, fives);
     }
     play.homeOnCourtIds = fives.home;
     play.awayOnCourtIds = fives.away;
+    // Between the rows of a change a side has four or six: the five before it holds until it is complete.
+    if (play.kind !== PlayKind.SUBSTITUTION) continue;
+    if (fives.home.length !== FIVE) play.homeOnCourtIds = before?.homeOnCourtIds ?? [];
+    if (fives.away.length !== FIVE) play.awayOnCourtIds = before?.awayOnCourtIds ?? [];
   }
 }
 
@@ -213,11 +217,18 @@ function splitIds(
   text: string,
   sides: ReadonlyMap<number, Side>,
 ): { home: number[]; away: number[] } {
-  const ids = text.split("|").map(Number).filter(Number.isInteger);
-  const home = ids.filter((id) => sides.get(id) === Side.HOME);
-  const away = ids.filter((id) => sides.get(id) === Side.AWAY);
+  const home: number[] = [];
+  const away: number[] = [];
+  const silent: number[] = [];
+  for (const word of text.split("|")) {
+    const id = Number(word);
+    if (!Number.isInteger(id)) continue;
+    const side = sides.get(id);
+    if (side === Side.HOME) home.push(id);
+    else if (side === Side.AWAY) away.push(id);
+    else silent.push(id);
+  }
   // Who never acts in the game can still be told when the other side is complete.
-  const silent = ids.filter((id) => !sides.has(id));
   if (home.length === FIVE) away.push(...silent);
   else if (away.length === FIVE) home.push(...silent);
   return { home: five(home), away: five(away) };

@@ -58,7 +58,8 @@ class GameCutter {
   readonly #finished = new Set<string>();
   #gameId = "";
   #rows: CsvRow[] = [];
-  #texts = new Set<string>();
+  /** Rows of the game by their marks. */
+  #marks = new Map<number, CsvRow | CsvRow[]>();
   #strays: DeadLetter[] = [];
   #broken = false;
 
@@ -82,14 +83,29 @@ class GameCutter {
     }
     const before = gameId === this.#gameId ? undefined : this.#cut();
     this.#gameId = gameId;
-    if (this.#texts.has(row.text)) {
+    if (this.#isRepeated(row)) {
       const message = "an earlier row of this game is the same, character by character";
       this.#stray(row, gameId, { reason: "DUPLICATE_ROW", message });
     } else {
-      this.#texts.add(row.text);
       this.#rows.push(row);
     }
     return before;
+  }
+
+  /** Notes the row. @returns true when an earlier row of the game has the same characters. */
+  #isRepeated(row: CsvRow): boolean {
+    const { mark } = row;
+    const alike = this.#marks.get(mark);
+    if (alike === undefined) {
+      this.#marks.set(mark, row);
+      return false;
+    }
+    const rows = Array.isArray(alike) ? alike : [alike];
+    const { text } = row;
+    if (rows.some((other) => other.text === text)) return true;
+    rows.push(row);
+    this.#marks.set(mark, rows);
+    return false;
   }
 
   breakOff(at: { readonly line: number; readonly message: string; readonly raw: string }): void {
@@ -105,8 +121,8 @@ class GameCutter {
 
   /** A row of the wrong width belongs to the game around it when its id can still be read. */
   #gameIdOf(row: CsvRow): string | undefined {
-    const gameId = normalGameId(row.fields[this.#gameIdAt] ?? "");
-    if (gameId !== undefined || row.fields.length === this.#columns) return gameId;
+    const gameId = normalGameId(row.field(this.#gameIdAt));
+    if (gameId !== undefined || row.columns === this.#columns) return gameId;
     return row.text.includes(this.#gameId.replace(/^0+/, "") || "\n") ? this.#gameId : undefined;
   }
 
@@ -125,17 +141,17 @@ class GameCutter {
     this.#finished.add(this.#gameId);
     this.#gameId = "";
     this.#rows = [];
-    this.#texts = new Set();
+    this.#marks.clear();
     this.#strays = [];
     return game;
   }
 
   #noGame(row: CsvRow): Problem {
-    if (row.fields.length !== this.#columns) {
-      const found = `${row.fields.length} column(s), expected ${this.#columns} as in the header`;
+    if (row.columns !== this.#columns) {
+      const found = `${row.columns} column(s), expected ${this.#columns} as in the header`;
       return { reason: "MALFORMED_ROW", message: `the row has ${found}, and names no game` };
     }
-    const found = (row.fields[this.#gameIdAt] ?? "").slice(0, 40);
+    const found = row.field(this.#gameIdAt).slice(0, 40);
     const message = `the game id is "${found}", expected ten digits such as 0022300001`;
     return { reason: "MISSING_GAME_ID", message };
   }

@@ -1,15 +1,18 @@
-import { type LineBatch } from "./file-lines.ts";
+import { CsvRow, type CsvPage, splitQuoted } from "./csv-row.ts";
+import { type FileChunk, NEWLINE } from "./file-bytes.ts";
+
+export { CsvRow } from "./csv-row.ts";
 
 /** Lines that one quoted record may span. No feed known has line breaks in fields; more is a stray quote. */
 const RECORD_MAX_LINES = 4;
 
-/** One record of a CSV file. */
-export interface CsvRow {
-  /** Number of its first line in the uncompressed file, from 1. */
-  readonly line: number;
-  readonly text: string;
-  readonly fields: readonly string[];
-}
+/** Columns and length of a record that is read the fast way; no row of a feed comes near. */
+const COLUMNS_MAX = 1000;
+const RECORD_MAX_BYTES = 0xffff;
+
+const COMMA = 0x2c;
+const QUOTE = 0x22;
+const RETURN = 0x0d;
 
 export interface CsvBatch {
   readonly rows: readonly CsvRow[];
@@ -22,45 +25,153 @@ export interface CsvBatch {
  * with a quote that never closes is given as its first line alone, with one field, so that it damages
  * nothing behind it. Empty lines are no records.
  */
-export async function* csvRows(batches: AsyncIterable<LineBatch>): AsyncIterable<CsvBatch> {
+export async function* csvRows(chunks: AsyncIterable<FileChunk>): AsyncIterable<CsvBatch> {
   let columns = 0;
-  let held: readonly string[] = [];
-  let heldLine = 1;
-  for await (const batch of batches) {
-    const lines = held.length === 0 ? batch.lines : [...held, ...batch.lines];
-    const firstLine = held.length === 0 ? batch.firstLine : heldLine;
-    const { rows, used } = takeRows(lines, firstLine, columns, batch.broken !== undefined);
-    columns ||= rows[0]?.fields.length ?? 0;
-    held = lines.slice(used);
-    heldLine = firstLine + used;
-    yield batch.broken === undefined
-      ? { rows }
-      : { rows, broken: { ...batch.broken, line: heldLine } };
+  let line = 1;
+  let held: Buffer = Buffer.alloc(0);
+  for await (const { bytes, broken } of chunks) {
+    const whole = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+    const page = new PageScan(whole, line, columns, broken !== undefined);
+    const rows = page.rows();
+    columns ||= rows[0]?.columns ?? 0;
+    held = whole.subarray(page.used);
+    line = page.line;
+    yield broken === undefined ? { rows } : { rows, broken: { ...broken, line } };
   }
-  if (held.length > 0) yield { rows: takeRows(held, heldLine, columns, true).rows };
+  if (held.length > 0) yield { rows: new PageScan(held, line, columns, true).rows() };
 }
 
-function takeRows(
-  lines: readonly string[],
-  firstLine: number,
-  columns: number,
-  last: boolean,
-): { rows: CsvRow[]; used: number } {
-  const rows: CsvRow[] = [];
-  let width = columns;
-  let at = 0;
-  while (at < lines.length) {
-    let record = recordAt(lines, at, width);
-    if (record === "more") {
-      if (!last) break;
-      record = oneLine(lines, at);
-    }
-    if (record.text !== "")
-      rows.push({ line: firstLine + at, text: record.text, fields: record.fields });
-    if (record.text !== "") width ||= record.fields.length;
-    at += record.span;
+/** Finds the records of some whole lines: one pass over the bytes, which notes where each field begins and ends. */
+class PageScan {
+  readonly #bytes: Buffer;
+  readonly #page: CsvPage;
+  /** True when no bytes follow that a quoted record could go on in. */
+  readonly #isLast: boolean;
+  #columns: number;
+  /** Next free place in the page's ends. */
+  #ends = 0;
+  /** Bytes that the records given so far take. */
+  used = 0;
+  /** Line number behind them. */
+  line: number;
+
+  constructor(bytes: Buffer, line: number, columns: number, isLast: boolean) {
+    // Fields of the known feeds have about six bytes; the array grows where they are shorter than four.
+    const ends = new Uint16Array(COLUMNS_MAX + (bytes.length >> 2));
+    this.#page = { bytes, text: bytes.toString("latin1"), ends };
+    this.#bytes = bytes;
+    this.#isLast = isLast;
+    this.#columns = columns;
+    this.line = line;
   }
-  return { rows, used: at };
+
+  rows(): CsvRow[] {
+    const rows: CsvRow[] = [];
+    while (this.used < this.#bytes.length) {
+      const row = this.#record();
+      if (row === "more") break;
+      if (row === undefined) continue;
+      this.#columns ||= row.columns;
+      rows.push(row);
+    }
+    return rows;
+  }
+
+  /** The record at `used`; undefined for an empty line. */
+  #record(): CsvRow | "more" | undefined {
+    const bytes = this.#bytes;
+    const { length } = bytes;
+    const start = this.used;
+    const first = this.#ends;
+    if (first + COLUMNS_MAX > this.#page.ends.length) this.#grow();
+    const { ends } = this.#page;
+    let columns = 0;
+    let high = 0;
+    let at = start;
+    for (;;) {
+      let byte = at < length ? (bytes[at] as number) : NEWLINE;
+      if (byte === QUOTE) {
+        at = closingQuote(bytes, at + 1) + 1;
+        if (at === 0) return this.#slowRecord();
+        // Not looked at one by one: the row is taken for one with letters beyond ASCII.
+        high = 0x80;
+        byte = at < length ? (bytes[at] as number) : NEWLINE;
+      } else {
+        while (byte !== COMMA && byte !== NEWLINE) {
+          high |= byte;
+          at++;
+          byte = at < length ? (bytes[at] as number) : NEWLINE;
+        }
+      }
+      if (columns < COLUMNS_MAX) ends[first + columns] = at - start;
+      columns++;
+      if (byte !== COMMA) break;
+      at++;
+    }
+    if (at - start > RECORD_MAX_BYTES || columns > COLUMNS_MAX) return this.#slowRecord();
+    // `at` is at the line end, or at a return before it.
+    let end = at;
+    if (bytes[at] === RETURN) at++;
+    else if (end > start && bytes[end - 1] === RETURN) ends[first + columns - 1] = --end - start;
+    this.used = Math.min(length, at + 1);
+    const line = this.line++;
+    if (end === start) return undefined;
+    this.#ends += columns;
+    return CsvRow.inPage(this.#page, line, columns, first, high < 0x80, start);
+  }
+
+  #grow(): void {
+    const { ends } = this.#page;
+    const longer = new Uint16Array(2 * ends.length + COLUMNS_MAX);
+    longer.set(ends);
+    this.#page.ends = longer;
+  }
+
+  /** A very long record, or one with doubled, stray or unclosed quotes, or with line breaks in them. */
+  #slowRecord(): CsvRow | "more" | undefined {
+    const lines = this.#linesAhead();
+    const record = recordAt(lines, this.#columns);
+    if (record === "more" && !this.#isLast) return "more";
+    const { span, text, fields } = record === "more" ? oneLine(lines) : record;
+    const line = this.line;
+    for (let taken = 0; taken < span; taken++) {
+      const end = this.#bytes.indexOf(NEWLINE, this.used);
+      this.used = end < 0 ? this.#bytes.length : end + 1;
+      this.line++;
+    }
+    return CsvRow.of(line, text, fields);
+  }
+
+  #linesAhead(): string[] {
+    const lines: string[] = [];
+    let at = this.used;
+    while (lines.length <= RECORD_MAX_LINES && at < this.#bytes.length) {
+      const newline = this.#bytes.indexOf(NEWLINE, at);
+      const end = newline < 0 ? this.#bytes.length : newline;
+      const line = this.#bytes.toString("utf8", at, end);
+      lines.push(line.endsWith("\r") ? line.slice(0, -1) : line);
+      at = end + 1;
+    }
+    return lines;
+  }
+}
+
+/**
+ * Place of the quote that closes a field which begins at `at`; -1 when that is not plain: another quote or text
+ * behind it, or a line that ends before it.
+ */
+function closingQuote(bytes: Buffer, at: number): number {
+  const { length } = bytes;
+  for (; at < length; at++) {
+    const byte = bytes[at];
+    if (byte === NEWLINE) return -1;
+    if (byte !== QUOTE) continue;
+    const next = at + 1 < length ? bytes[at + 1] : NEWLINE;
+    if (next === COMMA || next === NEWLINE) return at;
+    const isLineEnd = next === RETURN && (at + 2 === length || bytes[at + 2] === NEWLINE);
+    return isLineEnd ? at : -1;
+  }
+  return -1;
 }
 
 interface CsvRecord {
@@ -70,59 +181,23 @@ interface CsvRecord {
   readonly fields: readonly string[];
 }
 
-/** The record that starts at a line, or "more" when only lines that are not here yet can tell. */
-function recordAt(lines: readonly string[], at: number, columns: number): CsvRecord | "more" {
-  const line = lines[at] ?? "";
-  if (!line.includes('"')) return { span: 1, text: line, fields: line.split(",") };
-  let text = line;
+/** The record that the lines begin with, or "more" when only lines that are not here yet can tell. */
+function recordAt(lines: readonly string[], columns: number): CsvRecord | "more" {
+  let text = lines[0] ?? "";
   for (let span = 1; span <= RECORD_MAX_LINES; span++) {
     const fields = splitQuoted(text, span > 1);
     if (fields !== undefined) {
       // A stray quote can also be closed by a quote of a later row; then the columns do not fit.
-      return span === 1 || fields.length === columns ? { span, text, fields } : oneLine(lines, at);
+      return span === 1 || fields.length === columns ? { span, text, fields } : oneLine(lines);
     }
-    const next = lines[at + span];
-    if (next === undefined) return span === RECORD_MAX_LINES ? oneLine(lines, at) : "more";
+    const next = lines[span];
+    if (next === undefined) return span === RECORD_MAX_LINES ? oneLine(lines) : "more";
     text += `\n${next}`;
   }
-  return oneLine(lines, at);
+  return oneLine(lines);
 }
 
-function oneLine(lines: readonly string[], at: number): CsvRecord {
-  const text = lines[at] ?? "";
+function oneLine(lines: readonly string[]): CsvRecord {
+  const text = lines[0] ?? "";
   return { span: 1, text, fields: [text] };
-}
-
-/**
- * Fields of a whole record; undefined when a quoted field is not closed in it. Text between a closing quote
- * and the next comma is outside the standard; it is kept as it stands, or `strict` makes the record empty.
- */
-export function splitQuoted(text: string, strict = false): string[] | undefined {
-  const fields: string[] = [];
-  let at = 0;
-  for (;;) {
-    if (text[at] === '"') {
-      let field = "";
-      at++;
-      for (;;) {
-        const quote = text.indexOf('"', at);
-        if (quote < 0) return undefined;
-        field += text.slice(at, quote);
-        at = quote + 1;
-        if (text[at] !== '"') break;
-        field += '"';
-        at++;
-      }
-      const comma = text.indexOf(",", at);
-      if (strict && text[at] !== undefined && at !== comma) return [];
-      fields.push(field + text.slice(at, comma < 0 ? undefined : comma));
-      if (comma < 0) return fields;
-      at = comma + 1;
-    } else {
-      const comma = text.indexOf(",", at);
-      fields.push(text.slice(at, comma < 0 ? undefined : comma));
-      if (comma < 0) return fields;
-      at = comma + 1;
-    }
-  }
 }

@@ -35,6 +35,8 @@ export interface Draft {
   clockMinutes?: number | undefined;
   /** Exact wall clock, epoch milliseconds, where the row has it. */
   timeMs?: number | undefined;
+  /** Ids of the players on court as the row lists them, where it does. */
+  playersOn?: string;
 }
 
 /** The rows of one game as a reader gets them. */

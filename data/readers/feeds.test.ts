@@ -106,7 +106,7 @@ test("cdn archive: home and away come from whose score rises, players from the l
   });
   expect(play(game, "DUNK").homeOnCourtIds).toEqual([11, 12, 13, 14, 15]);
   expect(play(game, "DUNK").awayOnCourtIds).toEqual([21, 22, 23, 24, 25]);
-  expect(play(game, "SUB out").homeOnCourtIds).toEqual([]);
+  expect(play(game, "SUB out").homeOnCourtIds).toEqual([11, 12, 13, 14, 15]);
   expect(play(game, "SUB in")).toMatchObject({ playerInId: 16, playerOutId: 0 });
   expect(play(game, "SUB in").homeOnCourtIds).toEqual([11, 12, 13, 15, 16]);
 });
@@ -167,7 +167,7 @@ test("cdn live: plays come in the feed's true order with its clock, possession a
 test("cdn live: line-ups start with the box score's starters and follow the two rows of a change", async () => {
   const game = await only(path.join(FIXTURES, "cdn_live.jsonl"));
   expect(play(game, "Period Start").awayOnCourtIds).toEqual([21, 22, 23, 24, 25]);
-  expect(play(game, "SUB out").awayOnCourtIds).toEqual([]);
+  expect(play(game, "SUB out").awayOnCourtIds).toEqual([21, 22, 23, 24, 25]);
   expect(play(game, "SUB in").awayOnCourtIds).toEqual([21, 23, 24, 25, 26]);
   expect(game.info).toMatchObject({ venue: "Pier Hall", gameDate: "2031-11-12" });
   expect(game.info.roster.filter((player) => player.starter)).toHaveLength(10);

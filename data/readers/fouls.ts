@@ -18,7 +18,16 @@ const WORDS: readonly (readonly [RegExp, FoulKind])[] = [
   [/personal|inbound|block/i, FoulKind.PERSONAL],
 ];
 
+/** Spellings whose kind is remembered: the feeds have some dozens, a damaged file has any number. */
+const REMEMBERED_MAX = 500;
+
+const remembered = new Map<string, FoulKind>();
+
 /** Kind of a foul by the feed's own words; `UNSPECIFIED` for words that are not known. */
 export function foulKindOf(words: string): FoulKind {
-  return WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? FoulKind.UNSPECIFIED;
+  const known = remembered.get(words);
+  if (known !== undefined) return known;
+  const kind = WORDS.find(([pattern]) => pattern.test(words))?.[1] ?? FoulKind.UNSPECIFIED;
+  if (remembered.size < REMEMBERED_MAX) remembered.set(words, kind);
+  return kind;
 }

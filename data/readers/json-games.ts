@@ -3,7 +3,7 @@ import path from "node:path";
 import { type DeadLetter, Feed } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type SourceGame } from "../source.ts";
 import { isCdnPlayByPlay, readCdnGame } from "./cdn-live.ts";
-import { type CsvRow } from "./csv.ts";
+import { CsvRow } from "./csv.ts";
 import { deadLetter } from "./draft.ts";
 import { fileLines } from "./file-lines.ts";
 import { type GameOrigin } from "./finish.ts";
@@ -131,11 +131,7 @@ function statsTable(document: Json): JsonContent | undefined {
 function table(header: readonly string[], rows: readonly (readonly Json[])[]): JsonContent {
   return {
     kind: "table",
-    header: { line: 0, text: header.join(","), fields: header },
-    rows: rows.map((row, index) => ({
-      line: index + 1,
-      text: JSON.stringify(row),
-      fields: row.map(text),
-    })),
+    header: CsvRow.of(0, header.join(","), header),
+    rows: rows.map((row, index) => CsvRow.of(index + 1, JSON.stringify(row), row.map(text))),
   };
 }

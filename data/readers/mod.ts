@@ -6,6 +6,7 @@ import { CDN_ARCHIVE_COLUMNS, CdnArchiveReader } from "./cdn-archive.ts";
 import { type CsvBatch, csvRows, type CsvRow } from "./csv.ts";
 import { type CsvFormat, csvGames } from "./csv-games.ts";
 import { NoGamesError, SourceNotFoundError, UnknownFeedError } from "./errors.ts";
+import { fileChunks } from "./file-bytes.ts";
 import { fileLines } from "./file-lines.ts";
 import { cdnGame, cdnLines, jsonContent } from "./json-games.ts";
 import { PROCESSED_COLUMNS, ProcessedReader } from "./processed.ts";
@@ -148,7 +149,7 @@ async function* fileGames(file: string, reference: Reference): AsyncIterable<Sou
     }
     return;
   }
-  const batches = csvRows(fileLines(file))[Symbol.asyncIterator]();
+  const batches = csvRows(fileChunks(file))[Symbol.asyncIterator]();
   const first = await firstRow(batches, file);
   yield* csvGames(first.rest, first.header, formatOf(file, first.header), origin);
 }

@@ -40,7 +40,8 @@ export class NameBook {
  */
 export function spelledName(description: string, surname: string): string {
   if (surname === "") return "";
-  const text = plainLetters(description).replace(/^MISS /, "");
+  const whole = plainLetters(description);
+  const text = whole.startsWith(MISS) ? whole.slice(MISS.length) : whole;
   const wanted = plainLetters(surname);
   const at = text.indexOf(wanted);
   // An initial or two may stand before it, a whole phrase means another use of the name.
@@ -52,6 +53,7 @@ export function plainLetters(text: string): string {
   return NON_ASCII.test(text) ? text.normalize("NFD").replace(/\p{M}/gu, "") : text;
 }
 
+const MISS = "MISS ";
 const NON_ASCII = /[^ -~]/;
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {

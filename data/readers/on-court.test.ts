@@ -18,17 +18,24 @@ function acts(actorId: number, period = 1): PlayEvent {
 
 const STARTERS = new Map([[Side.HOME, [1, 2, 3, 4, 5]]]);
 
-test("a change in two rows holds in either order, and between its rows no five is named", () => {
+test("a change in two rows holds in either order, and the five before it until it is complete", () => {
   const plays = [acts(1), out(0, 6), out(1), out(2), out(0, 7), acts(6)];
   setLineUps(plays, { starters: STARTERS, changesAtBreaks: true });
   expect(plays.map((play) => play.homeOnCourtIds)).toEqual([
     [1, 2, 3, 4, 5],
-    [],
+    [1, 2, 3, 4, 5],
     [2, 3, 4, 5, 6],
-    [],
+    [2, 3, 4, 5, 6],
     [3, 4, 5, 6, 7],
     [3, 4, 5, 6, 7],
   ]);
+});
+
+test("a change of which one row never comes leaves the five unknown once the clock runs on", () => {
+  const later = home({ kind: PlayKind.REBOUND, actorId: 2, clockRemainingDs: 5900 });
+  const plays = [acts(1), out(1), acts(2), later];
+  setLineUps(plays, { starters: STARTERS, changesAtBreaks: true });
+  expect(plays.map((play) => play.homeOnCourtIds.length)).toEqual([5, 5, 5, 0]);
 });
 
 test("starters are who acts or leaves before he is put in", () => {

@@ -136,6 +136,7 @@ function followFive(
 ): ReadonlySet<number> | undefined {
   const five = new Set(start);
   let ids = sorted(five);
+  let changeDs: number | undefined;
   for (const play of period) {
     if (play.kind === PlayKind.SUBSTITUTION && play.side === side) {
       const { playerOutId, playerInId } = play;
@@ -143,9 +144,14 @@ function followFive(
       if (playerInId !== 0) five.add(playerInId);
       const oneRow = playerOutId !== 0 && playerInId !== 0;
       if (oneRow && five.size !== FIVE) return undefined;
-      // Between the rows of a change, which come in either order, there are four or six: only fives are told.
-      ids = five.size === FIVE ? sorted(five) : [];
+      if (five.size === FIVE) {
+        ids = sorted(five);
+        changeDs = undefined;
+      } else changeDs ??= play.clockRemainingDs;
     }
+    // Between the rows of a change, which come in either order, there are four or six: the five before it holds
+    // while the clock stands. When it runs on without the missing row, nobody knows.
+    if (changeDs !== undefined && play.clockRemainingDs !== changeDs) ids = [];
     if (side === Side.HOME) play.homeOnCourtIds = ids;
     else play.awayOnCourtIds = ids;
   }

@@ -28,6 +28,8 @@ export const PROCESSED_COLUMNS = [
   "vis_score",
 ] as const;
 
+type Cells = RowCells<(typeof PROCESSED_COLUMNS)[number]>;
+
 /**
  * Reader of the processed archive of the 2019-20 restart games.
  *
@@ -42,10 +44,10 @@ export const PROCESSED_COLUMNS = [
  */
 export class ProcessedReader {
   readonly feed = Feed.PROCESSED;
-  readonly #cells: RowCells;
+  readonly #cells: Cells;
 
   constructor(header: readonly string[]) {
-    this.#cells = new RowCells(header);
+    this.#cells = new RowCells(header, PROCESSED_COLUMNS);
   }
 
   readGame(game: GameRows<CsvRow>, origin: GameOrigin): SourceGame {
@@ -53,7 +55,7 @@ export class ProcessedReader {
     let date: string | undefined;
     const drafts = game.rows.map((row) => {
       const draft = this.#draft(row, game.gameId, origin.reference, votes);
-      const day = this.#cells.text("date");
+      const day = this.#cells.text(this.#cells.at.date);
       if (draft.problem === undefined && /^\d{4}-\d\d-\d\d$/.test(day)) date ??= day;
       return draft;
     });
@@ -73,11 +75,11 @@ export class ProcessedReader {
     const play = newPlay(gameId, this.feed);
     const draft: Draft = { place: row, play, problem: undefined };
     if (cells.problem === undefined) {
-      play.period = cells.requiredInt("period", 1, PERIOD_MAX);
-      const clock = `${cells.text("mins")}:${cells.text("secs").padStart(2, "0")}`;
+      play.period = cells.requiredInt(cells.at.period, 1, PERIOD_MAX);
+      const clock = `${cells.text(cells.at.mins)}:${cells.text(cells.at.secs).padStart(2, "0")}`;
       play.clockRemainingDs = clockDs(cells, clock, play.period, minuteClockDs);
-      draft.homeScore = cells.requiredInt("home_score", 0, SCORE_MAX);
-      draft.awayScore = cells.requiredInt("vis_score", 0, SCORE_MAX);
+      draft.homeScore = cells.requiredInt(cells.at.home_score, 0, SCORE_MAX);
+      draft.awayScore = cells.requiredInt(cells.at.vis_score, 0, SCORE_MAX);
       this.#readTeam(cells, play, reference, votes);
       readKind(cells, play);
     }
@@ -85,8 +87,8 @@ export class ProcessedReader {
     return draft;
   }
 
-  #readTeam(cells: RowCells, play: PlayEvent, reference: Reference, votes: SideVotes): void {
-    const [home, away] = [cells.text("home"), cells.text("vis")];
+  #readTeam(cells: Cells, play: PlayEvent, reference: Reference, votes: SideVotes): void {
+    const [home, away] = [cells.text(cells.at.home), cells.text(cells.at.vis)];
     const official = reference.games.get(play.gameId);
     const find = (tricode: string): TeamName | undefined =>
       [official?.home, official?.away].find((team) => team?.tricode === tricode) ??
@@ -100,8 +102,8 @@ export class ProcessedReader {
     }
     votes.add(homeTeam.teamId, Side.HOME);
     votes.add(awayTeam.teamId, Side.AWAY);
-    const team = cells.text("team");
-    const descriptions = [cells.text("home_desc"), cells.text("vis_desc")];
+    const team = cells.text(cells.at.team);
+    const descriptions = [cells.text(cells.at.home_desc), cells.text(cells.at.vis_desc)];
     if (team === home) play.teamId = homeTeam.teamId;
     else if (team === away) play.teamId = awayTeam.teamId;
     else if (team !== "")
@@ -130,8 +132,8 @@ const KINDS: Readonly<Record<string, PlayKind>> = {
   period_end: PlayKind.PERIOD_END,
 };
 
-function readKind(cells: RowCells, play: PlayEvent): void {
-  const event = cells.text("event");
+function readKind(cells: Cells, play: PlayEvent): void {
+  const event = cells.text(cells.at.event);
   const kind = KINDS[event];
   if (kind === undefined) {
     cells.reject("UNKNOWN_KIND", `event "${event}" is not known in this format`);

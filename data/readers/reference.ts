@@ -1,11 +1,28 @@
 import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { pregameForms, type PregameForms, type RatedGame } from "../ratings.ts";
-import { csvRows, type CsvRow } from "./csv.ts";
-import { fileLines } from "./file-lines.ts";
 import { isRestartGame, normalGameId } from "./game-id.ts";
-import { RowCells, ID_MAX, SCORE_MAX } from "./row-cells.ts";
+import { ID_MAX, type RowCells, SCORE_MAX } from "./row-cells.ts";
+import { eachTableRow } from "./table-rows.ts";
 import { type TeamName, tricodeOfSportsbook } from "./teams.ts";
+
+const LOG_COLUMNS = [
+  "game_id",
+  "game_date",
+  "season",
+  "neutral_site",
+  "team_id_home",
+  "team_id_road",
+  "team_abbreviation_home",
+  "team_abbreviation_road",
+  "team_name_home",
+  "team_name_road",
+  "pts_home",
+  "pts_road",
+] as const;
+const ODDS_COLUMNS = ["date", "home", "away", "spread", "whos_favored"] as const;
+
+type LogCells = RowCells<(typeof LOG_COLUMNS)[number]>;
 
 /** The official account of a finished game. */
 export interface OfficialGame extends RatedGame {
@@ -31,19 +48,23 @@ export const NO_REFERENCE: Reference = { games: new Map(), forms: new Map(), spr
  */
 export async function readReference(folder: string): Promise<Reference> {
   const games: OfficialGame[] = [];
-  await eachRow(path.join(folder, "../games"), /^team_game_logs.*\.csv(\.gz)?$/, (cells) => {
-    const game = officialGame(cells);
-    if (game !== undefined) games.push(game);
-  });
+  for (const file of await tables(path.join(folder, "../games"), LOG_FILES)) {
+    await eachTableRow(file, LOG_COLUMNS, (cells) => {
+      const game = officialGame(cells);
+      if (game !== undefined) games.push(game);
+    });
+  }
   const spreads = new Map<string, number>();
-  await eachRow(path.join(folder, "../odds"), /^nba_.*_raw\.csv(\.gz)?$/, (cells) => {
-    const home = tricodeOfSportsbook(cells.text("home"));
-    const away = tricodeOfSportsbook(cells.text("away"));
-    const spread = cells.decimal("spread");
-    if (spread === undefined) return;
-    const homeSpread = cells.text("whos_favored") === "home" ? spread : -spread;
-    spreads.set(spreadKey(cells.text("date"), home, away), homeSpread);
-  });
+  for (const file of await tables(path.join(folder, "../odds"), ODDS_FILES)) {
+    await eachTableRow(file, ODDS_COLUMNS, (cells) => {
+      const home = tricodeOfSportsbook(cells.text(cells.at.home));
+      const away = tricodeOfSportsbook(cells.text(cells.at.away));
+      const spread = cells.decimal(cells.at.spread);
+      if (spread === undefined) return;
+      const homeSpread = cells.text(cells.at.whos_favored) === "home" ? spread : -spread;
+      spreads.set(spreadKey(cells.text(cells.at.date), home, away), homeSpread);
+    });
+  }
   return { games: new Map(games.map((g) => [g.gameId, g])), forms: pregameForms(games), spreads };
 }
 
@@ -64,50 +85,39 @@ function spreadKey(date: string, home: string, away: string): string {
   return `${date} ${home} ${away}`;
 }
 
-function officialGame(cells: RowCells): OfficialGame | undefined {
-  const gameId = normalGameId(cells.text("game_id"));
-  const date = cells.text("game_date");
-  const season = Number(cells.text("season").slice(0, 4));
+function officialGame(cells: LogCells): OfficialGame | undefined {
+  const gameId = normalGameId(cells.text(cells.at.game_id));
+  const date = cells.text(cells.at.game_date);
+  const season = Number(cells.text(cells.at.season).slice(0, 4));
   const home = teamName(cells, "home");
   const away = teamName(cells, "road");
-  const homeScore = cells.int("pts_home", SCORE_MAX);
-  const awayScore = cells.int("pts_road", SCORE_MAX);
+  const homeScore = cells.int(cells.at.pts_home, SCORE_MAX);
+  const awayScore = cells.int(cells.at.pts_road, SCORE_MAX);
   if (gameId === undefined || cells.problem !== undefined || !/^\d{4}-\d\d-\d\d$/.test(date)) {
     return undefined;
   }
-  const neutralSite = cells.text("neutral_site") === "True" || isRestartGame(season, date);
+  const neutralSite = cells.text(cells.at.neutral_site) === "True" || isRestartGame(season, date);
   const ids = { homeId: home.teamId, awayId: away.teamId };
   return { gameId, date, season, neutralSite, ...ids, home, away, homeScore, awayScore };
 }
 
-function teamName(cells: RowCells, suffix: string): TeamName {
+function teamName(cells: LogCells, suffix: "home" | "road"): TeamName {
   return {
-    teamId: cells.int(`team_id_${suffix}`, ID_MAX),
-    tricode: cells.text(`team_abbreviation_${suffix}`),
-    name: cells.text(`team_name_${suffix}`),
+    teamId: cells.int(cells.at[`team_id_${suffix}`], ID_MAX),
+    tricode: cells.text(cells.at[`team_abbreviation_${suffix}`]),
+    name: cells.text(cells.at[`team_name_${suffix}`]),
   };
 }
 
-async function eachRow(
-  folder: string,
-  name: RegExp,
-  take: (cells: RowCells, row: CsvRow) => void,
-): Promise<void> {
-  for (const file of (await listed(folder)).filter((entry) => name.test(entry)).sort()) {
-    let cells: RowCells | undefined;
-    for await (const batch of csvRows(fileLines(path.join(folder, file)))) {
-      for (const row of batch.rows) {
-        if (cells === undefined) cells = new RowCells(row.fields);
-        else if (cells.set(row).problem === undefined) take(cells, row);
-      }
-    }
-  }
-}
+const PACKED = String.raw`\.csv(\.gz|\.zst)?$`;
+const LOG_FILES = new RegExp(`^team_game_logs.*${PACKED}`);
+const ODDS_FILES = new RegExp(`^nba_.*_raw${PACKED}`);
 
-/** Names in a folder; none when it is not there, since these tables may be absent. */
-async function listed(folder: string): Promise<string[]> {
+/** Paths of the tables in a folder by name; none when it is not there, since these tables may be absent. */
+async function tables(folder: string, name: RegExp): Promise<string[]> {
   try {
-    return await readdir(folder);
+    const names = (await readdir(folder)).filter((entry) => name.test(entry)).sort();
+    return names.map((entry) => path.join(folder, entry));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
     throw error;

@@ -1,4 +1,4 @@
-import { type CsvRow } from "./csv.ts";
+import { CsvRow, NOT_WHOLE } from "./csv-row.ts";
 
 /** Why a row cannot become a play. */
 export interface Problem {
@@ -9,25 +9,31 @@ export interface Problem {
 }
 
 /**
- * Typed view of one CSV row by column name. Reading never throws: the first value that is not what it should
+ * Typed view of one CSV row by column, `cells.int(cells.at.period, 14)`. Reading never throws: the first value that is not what it should
  * be is kept as `problem`, and the caller makes a dead letter of the row.
  */
-export class RowCells {
-  readonly #indexOf: ReadonlyMap<string, number>;
+export class RowCells<Column extends string> {
+  /** Place of each column in a row; -1 when the header has none of the name. */
+  readonly at: Readonly<Record<Column, number>>;
   readonly columns: number;
-  #fields: readonly string[] = [];
+  readonly #header: readonly string[];
+  #row = CsvRow.of(0, "", []);
   problem: Problem | undefined;
 
-  constructor(header: readonly string[]) {
-    this.#indexOf = new Map(header.map((name, index) => [name.trim(), index]));
+  /** @param columns - names of all columns that will be asked for. */
+  constructor(header: readonly string[], columns: readonly Column[]) {
+    this.#header = header.map((name) => name.trim());
+    this.at = Object.fromEntries(
+      columns.map((name) => [name, this.#header.indexOf(name)]),
+    ) as Record<Column, number>;
     this.columns = header.length;
   }
 
   set(row: CsvRow): this {
-    this.#fields = row.fields;
+    this.#row = row;
     this.problem = undefined;
-    if (row.fields.length !== this.columns) {
-      const found = `${row.fields.length} column(s), expected ${this.columns} as in the header`;
+    if (row.columns !== this.columns) {
+      const found = `${row.columns} column(s), expected ${this.columns} as in the header`;
       this.reject("MALFORMED_ROW", `the row has ${found}`);
     }
     return this;
@@ -37,38 +43,51 @@ export class RowCells {
     this.problem ??= { reason, message };
   }
 
-  text(column: string): string {
-    return this.#fields[this.#indexOf.get(column) ?? -1] ?? "";
+  text(column: number): string {
+    return this.#row.field(column);
   }
 
   /** A whole number, also spelled `4.0`; 0 when blank. */
-  int(column: string, max: number): number {
+  int(column: number, max: number): number {
     return this.optionalInt(column, max) ?? 0;
   }
 
-  optionalInt(column: string, max: number): number | undefined {
+  optionalInt(column: number, max: number): number | undefined {
+    const whole = this.#row.whole(column);
+    if (whole >= 0 && whole <= max) return whole;
     const text = this.text(column);
     if (text === "") return undefined;
     const value = Number(text);
     if (Number.isInteger(value) && value >= 0 && value <= max) return value;
-    this.reject("BAD_NUMBER", `${column} is "${text}", expected a whole number from 0 to ${max}`);
+    this.reject(
+      "BAD_NUMBER",
+      `${this.#header[column] ?? "a column"} is "${text}", expected a whole number from 0 to ${max}`,
+    );
     return undefined;
   }
 
-  requiredInt(column: string, min: number, max: number): number {
+  requiredInt(column: number, min: number, max: number): number {
     const value = this.optionalInt(column, max);
     if (value !== undefined && value >= min) return value;
     const found = this.text(column);
-    this.reject("BAD_NUMBER", `${column} is "${found}", expected a number from ${min} to ${max}`);
+    this.reject(
+      "BAD_NUMBER",
+      `${this.#header[column] ?? "a column"} is "${found}", expected a number from ${min} to ${max}`,
+    );
     return min;
   }
 
-  decimal(column: string): number | undefined {
+  decimal(column: number): number | undefined {
+    const whole = this.#row.whole(column);
+    if (whole !== NOT_WHOLE) return whole;
     const text = this.text(column);
     if (text === "") return undefined;
     const value = Number(text);
     if (Number.isFinite(value)) return value;
-    this.reject("BAD_NUMBER", `${column} is "${text}", expected a number`);
+    this.reject(
+      "BAD_NUMBER",
+      `${this.#header[column] ?? "a column"} is "${text}", expected a number`,
+    );
     return undefined;
   }
 }
@@ -92,20 +111,44 @@ export function periodLengthDs(period: number): number {
 
 /** Tenths of a second left, from `PT11M45.00S`; undefined when it is not that. Hundredths are cut off. */
 export function isoClockDs(text: string): number | undefined {
-  const match = /^PT(\d{1,2})M(\d{2})(?:\.(\d)\d*)?S$/.exec(text);
-  if (match === null) return undefined;
-  return (Number(match[1]) * 60 + Number(match[2])) * 10 + Number(match[3] ?? 0);
+  if (!text.startsWith("PT") || !text.endsWith("S")) return undefined;
+  const minutesEnd = text.indexOf("M");
+  const minutes = digitsOf(text, 2, minutesEnd);
+  const seconds = digitsOf(text, minutesEnd + 1, minutesEnd + 3);
+  if (minutesEnd > 4 || minutes < 0 || seconds < 0) return undefined;
+  const at = minutesEnd + 3;
+  const end = text.length - 1;
+  if (at === end) return (minutes * 60 + seconds) * 10;
+  if (text[at] !== "." || digitsOf(text, at + 1, end) < 0) return undefined;
+  return (minutes * 60 + seconds) * 10 + text.charCodeAt(at + 1) - ZERO;
 }
 
 /** Tenths of a second left, from `11:45`; undefined when it is not that. */
 export function minuteClockDs(text: string): number | undefined {
-  const match = /^(\d{1,2}):(\d{2})$/.exec(text);
-  return match === null ? undefined : (Number(match[1]) * 60 + Number(match[2])) * 10;
+  const colon = text.length - 3;
+  const minutes = digitsOf(text, 0, colon);
+  const seconds = digitsOf(text, colon + 1, text.length);
+  if (colon > 2 || text[colon] !== ":" || minutes < 0 || seconds < 0) return undefined;
+  return (minutes * 60 + seconds) * 10;
+}
+
+const ZERO = 48;
+
+/** The digits from `at` to `end` as a number; -1 when there are none or anything else stands there. */
+function digitsOf(text: string, at: number, end: number): number {
+  if (at >= end || end > text.length) return -1;
+  let value = 0;
+  for (let index = at; index < end; index++) {
+    const digit = text.charCodeAt(index) - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 /** The clock as it stands in the row, refused when it is missing, misspelled or longer than the period. */
 export function clockDs(
-  cells: RowCells,
+  cells: { reject(reason: string, message: string): void },
   text: string,
   period: number,
   parse: (text: string) => number | undefined,

@@ -20,6 +20,10 @@ export class SideVotes {
     if (teamId !== 0) votes?.set(teamId, (votes.get(teamId) ?? 0) + 1);
   }
 
+  isNamed(teamId: number): boolean {
+    return this.#names.has(teamId);
+  }
+
   name(teamId: number, tricode: string, name = ""): void {
     if (teamId === 0 || tricode === "" || this.#names.has(teamId)) return;
     this.#names.set(teamId, { tricode, name });

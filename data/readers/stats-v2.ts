@@ -42,6 +42,29 @@ export const STATS_V2_COLUMNS = [
   "PLAYER3_ID",
 ] as const;
 
+/** Columns that are read when they are there. */
+const COLUMNS = [
+  ...STATS_V2_COLUMNS,
+  "PLAYER1_NAME",
+  "PLAYER2_NAME",
+  "PLAYER3_NAME",
+  "PERSON2TYPE",
+  "PERSON3TYPE",
+  "PLAYER2_TEAM_ID",
+  "PLAYER3_TEAM_ID",
+  "PLAYER1_TEAM_CITY",
+  "PLAYER1_TEAM_NICKNAME",
+  "PLAYER1_TEAM_ABBREVIATION",
+  "PLAYER2_TEAM_CITY",
+  "PLAYER2_TEAM_NICKNAME",
+  "PLAYER2_TEAM_ABBREVIATION",
+  "PLAYER3_TEAM_CITY",
+  "PLAYER3_TEAM_NICKNAME",
+  "PLAYER3_TEAM_ABBREVIATION",
+] as const;
+
+type Cells = RowCells<(typeof COLUMNS)[number]>;
+
 /** Clocks of this feed have whole minutes; plays of the same one are spread over it. */
 const CLOCK_STEP_MS = 60_000;
 
@@ -63,10 +86,10 @@ const CLOCK_STEP_MS = 60_000;
  */
 export class StatsV2Reader {
   readonly feed = Feed.STATS_V2;
-  readonly #cells: RowCells;
+  readonly #cells: Cells;
 
   constructor(header: readonly string[]) {
-    this.#cells = new RowCells(header);
+    this.#cells = new RowCells(header, COLUMNS);
   }
 
   readGame(game: GameRows<CsvRow>, origin: GameOrigin): SourceGame {
@@ -74,7 +97,8 @@ export class StatsV2Reader {
     const names = new Map<number, string>();
     const drafts = game.rows.map((row) => {
       const draft = this.#draft(row, game.gameId, votes);
-      names.set(this.#cells.int("PLAYER2_ID", ID_MAX), this.#cells.text("PLAYER2_NAME"));
+      const second = this.#cells.int(this.#cells.at.PLAYER2_ID, ID_MAX);
+      if (!names.has(second)) names.set(second, this.#cells.text(this.#cells.at.PLAYER2_NAME));
       return draft;
     });
     const teams = votes.teams(origin.reference.games.get(game.gameId));
@@ -104,15 +128,15 @@ export class StatsV2Reader {
     const play = newPlay(gameId, this.feed);
     const draft: Draft = { place: row, play, problem: undefined };
     if (cells.problem === undefined) {
-      play.period = cells.requiredInt("PERIOD", 1, PERIOD_MAX);
+      play.period = cells.requiredInt(cells.at.PERIOD, 1, PERIOD_MAX);
       play.clockRemainingDs = clockDs(
         cells,
-        cells.text("PCTIMESTRING"),
+        cells.text(cells.at.PCTIMESTRING),
         play.period,
         minuteClockDs,
       );
       play.description = descriptionOf(cells);
-      draft.clockMinutes = clockMinutes(cells.text("WCTIMESTRING"));
+      draft.clockMinutes = clockMinutes(cells.text(cells.at.WCTIMESTRING));
       readScore(cells, draft);
       readPeople(cells, play);
       readKind(cells, play);
@@ -186,14 +210,16 @@ const PERSON_AWAY_BENCH = 7;
 const PERSON_TYPE_MAX = 20;
 const CODE_MAX = 1000;
 
-function descriptionOf(cells: RowCells): string {
-  const home = cells.text("HOMEDESCRIPTION");
-  const away = cells.text("VISITORDESCRIPTION");
-  return [home, cells.text("NEUTRALDESCRIPTION"), away].filter((text) => text !== "").join(" | ");
+function descriptionOf(cells: Cells): string {
+  const home = cells.text(cells.at.HOMEDESCRIPTION);
+  const away = cells.text(cells.at.VISITORDESCRIPTION);
+  return [home, cells.text(cells.at.NEUTRALDESCRIPTION), away]
+    .filter((text) => text !== "")
+    .join(" | ");
 }
 
-function readScore(cells: RowCells, draft: Draft): void {
-  const score = cells.text("SCORE");
+function readScore(cells: Cells, draft: Draft): void {
+  const score = cells.text(cells.at.SCORE);
   if (score === "") return;
   const match = /^(\d{1,3}) - (\d{1,3})$/.exec(score);
   const [away, home] = [Number(match?.[1]), Number(match?.[2])];
@@ -208,13 +234,13 @@ function readScore(cells: RowCells, draft: Draft): void {
   draft.awayScore = away;
 }
 
-function readPeople(cells: RowCells, play: PlayEvent): void {
-  const type = cells.int("PERSON1TYPE", PERSON_TYPE_MAX);
-  const person = cells.int("PLAYER1_ID", ID_MAX);
-  play.teamId = cells.int("PLAYER1_TEAM_ID", ID_MAX);
+function readPeople(cells: Cells, play: PlayEvent): void {
+  const type = cells.int(cells.at.PERSON1TYPE, PERSON_TYPE_MAX);
+  const person = cells.int(cells.at.PLAYER1_ID, ID_MAX);
+  play.teamId = cells.int(cells.at.PLAYER1_TEAM_ID, ID_MAX);
   if (type === PERSON_HOME_PLAYER || type === PERSON_AWAY_PLAYER) {
     play.actorId = person;
-    play.actorName = cells.text("PLAYER1_NAME");
+    play.actorName = cells.text(cells.at.PLAYER1_NAME);
     return;
   }
   // Team events have the team in the player's place, some rows an official; `setTeamOfEvent` sorts it out.
@@ -232,9 +258,9 @@ function setTeamOfEvent(play: PlayEvent, teams: Teams): void {
   else if (play.teamId !== home.teamId && play.teamId !== away.teamId) play.teamId = 0;
 }
 
-function readKind(cells: RowCells, play: PlayEvent): void {
-  const type = cells.requiredInt("EVENTMSGTYPE", 0, CODE_MAX);
-  const code = cells.int("EVENTMSGACTIONTYPE", CODE_MAX);
+function readKind(cells: Cells, play: PlayEvent): void {
+  const type = cells.requiredInt(cells.at.EVENTMSGTYPE, 0, CODE_MAX);
+  const code = cells.int(cells.at.EVENTMSGACTIONTYPE, CODE_MAX);
   const kind = KINDS[type];
   if (kind === undefined) {
     cells.reject("UNKNOWN_KIND", `EVENTMSGTYPE ${type} is not known in this format`);
@@ -242,19 +268,19 @@ function readKind(cells: RowCells, play: PlayEvent): void {
   }
   play.kind = kind;
   play.subtype = String(code);
-  const second = cells.int("PLAYER2_ID", ID_MAX);
+  const second = cells.int(cells.at.PLAYER2_ID, ID_MAX);
   switch (kind) {
     case PlayKind.SHOT:
       play.shotMade = type === 1;
       play.shotValue = play.description.includes("3PT") ? 3 : 2;
       if (play.shotMade) play.assisterId = second;
-      else play.blockerId = cells.int("PLAYER3_ID", ID_MAX);
+      else play.blockerId = cells.int(cells.at.PLAYER3_ID, ID_MAX);
       setDistance(play);
       return;
     case PlayKind.FREE_THROW: {
       play.shotValue = 1;
       // Made ones carry the score; a few texts have neither MISS nor points.
-      play.shotMade = !play.description.includes("MISS") && cells.text("SCORE") !== "";
+      play.shotMade = !play.description.includes("MISS") && cells.text(cells.at.SCORE) !== "";
       const match = FREE_THROW_OF.exec(play.description);
       play.freeThrowNumber = Number(match?.[1] ?? 1);
       play.freeThrowCount = Number(match?.[2] ?? 1);
@@ -275,9 +301,9 @@ function readKind(cells: RowCells, play: PlayEvent): void {
       play.playerInId = second;
       return;
     case PlayKind.JUMP_BALL:
-      play.actorId = cells.int("PLAYER3_ID", ID_MAX);
-      play.actorName = cells.text("PLAYER3_NAME");
-      play.teamId = cells.int("PLAYER3_TEAM_ID", ID_MAX);
+      play.actorId = cells.int(cells.at.PLAYER3_ID, ID_MAX);
+      play.actorName = cells.text(cells.at.PLAYER3_NAME);
+      play.teamId = cells.int(cells.at.PLAYER3_TEAM_ID, ID_MAX);
       // A ball that goes to a team has the team in the player's place.
       if (play.teamId === 0) play.actorId = 0;
       return;
@@ -290,15 +316,26 @@ function setDistance(play: PlayEvent): void {
   if (match !== null) play.shotDistanceFt = Number(match[1]);
 }
 
-function vote(cells: RowCells, votes: SideVotes): void {
-  for (const place of ["1", "2", "3"]) {
-    const type = cells.int(`PERSON${place}TYPE`, PERSON_TYPE_MAX);
-    const team = cells.int(`PLAYER${place}_TEAM_ID`, ID_MAX);
-    if (type === PERSON_HOME_PLAYER) votes.add(team, Side.HOME);
-    else if (type === PERSON_AWAY_PLAYER) votes.add(team, Side.AWAY);
-    else continue;
-    const city = cells.text(`PLAYER${place}_TEAM_CITY`);
-    const nickname = cells.text(`PLAYER${place}_TEAM_NICKNAME`);
-    votes.name(team, cells.text(`PLAYER${place}_TEAM_ABBREVIATION`), `${city} ${nickname}`.trim());
+/** Columns of each of the three persons of a row. */
+const PERSONS = (["1", "2", "3"] as const).map((place) => {
+  return {
+    type: `PERSON${place}TYPE`,
+    team: `PLAYER${place}_TEAM_ID`,
+    city: `PLAYER${place}_TEAM_CITY`,
+    nickname: `PLAYER${place}_TEAM_NICKNAME`,
+    tricode: `PLAYER${place}_TEAM_ABBREVIATION`,
+  } as const;
+});
+
+function vote(cells: Cells, votes: SideVotes): void {
+  const { at } = cells;
+  for (const person of PERSONS) {
+    const type = cells.int(at[person.type], PERSON_TYPE_MAX);
+    if (type !== PERSON_HOME_PLAYER && type !== PERSON_AWAY_PLAYER) continue;
+    const team = cells.int(at[person.team], ID_MAX);
+    votes.add(team, type === PERSON_HOME_PLAYER ? Side.HOME : Side.AWAY);
+    if (votes.isNamed(team)) continue;
+    const name = `${cells.text(at[person.city])} ${cells.text(at[person.nickname])}`;
+    votes.name(team, cells.text(at[person.tricode]), name.trim());
   }
 }

@@ -28,6 +28,19 @@ export const STATS_V3_COLUMNS = [
   "subType",
 ] as const;
 
+/** Columns that are read when they are there. */
+const COLUMNS = [
+  ...STATS_V3_COLUMNS,
+  "teamTricode",
+  "playerNameI",
+  "shotValue",
+  "xLegacy",
+  "yLegacy",
+  "shotDistance",
+] as const;
+
+type Cells = RowCells<(typeof COLUMNS)[number]>;
+
 /**
  * Reader of stats.nba.com playbyplayv3 rows.
  *
@@ -46,18 +59,21 @@ export const STATS_V3_COLUMNS = [
  */
 export class StatsV3Reader {
   readonly feed = Feed.STATS_V3;
-  readonly #cells: RowCells;
+  readonly #cells: Cells;
   readonly #names = new NameBook();
   /** Names of all players of the file so far, by id. */
   readonly #playerNames = new Map<number, string>();
+  /** How rows of this game spell who acts. */
+  readonly #spellings = new Map<number, string>();
 
   constructor(header: readonly string[]) {
-    this.#cells = new RowCells(header);
+    this.#cells = new RowCells(header, COLUMNS);
   }
 
   readGame(game: GameRows<CsvRow>, origin: GameOrigin): SourceGame {
     const votes = new SideVotes();
     this.#names.startGame();
+    this.#spellings.clear();
     const drafts = game.rows.map((row) => this.#draft(row, game.gameId, votes));
     const teams = votes.teams(origin.reference.games.get(game.gameId));
     setSides(drafts, teams);
@@ -90,26 +106,27 @@ export class StatsV3Reader {
     return draft;
   }
 
-  #readCommon(cells: RowCells, draft: Draft): void {
+  #readCommon(cells: Cells, draft: Draft): void {
     const { play } = draft;
-    play.period = cells.requiredInt("period", 1, PERIOD_MAX);
-    play.clockRemainingDs = clockDs(cells, cells.text("clock"), play.period, isoClockDs);
-    play.description = cells.text("description");
-    play.subtype = cells.text("subType");
-    draft.homeScore = cells.optionalInt("scoreHome", SCORE_MAX);
-    draft.awayScore = cells.optionalInt("scoreAway", SCORE_MAX);
-    const person = cells.int("personId", ID_MAX);
-    play.teamId = cells.int("teamId", ID_MAX);
-    const located = cells.text("location") !== "";
+    play.period = cells.requiredInt(cells.at.period, 1, PERIOD_MAX);
+    play.clockRemainingDs = clockDs(cells, cells.text(cells.at.clock), play.period, isoClockDs);
+    play.description = cells.text(cells.at.description);
+    play.subtype = cells.text(cells.at.subType);
+    draft.homeScore = cells.optionalInt(cells.at.scoreHome, SCORE_MAX);
+    draft.awayScore = cells.optionalInt(cells.at.scoreAway, SCORE_MAX);
+    const person = cells.int(cells.at.personId, ID_MAX);
+    play.teamId = cells.int(cells.at.teamId, ID_MAX);
+    const located = cells.text(cells.at.location) !== "";
     // Team events carry the team in the person's place; replay rows may carry anybody there.
     if (play.teamId !== 0) play.actorId = person;
     else if (located) play.teamId = person;
-    if (play.actorId !== 0) play.actorName = cells.text("playerNameI") || cells.text("playerName");
+    if (play.actorId !== 0)
+      play.actorName = cells.text(cells.at.playerNameI) || cells.text(cells.at.playerName);
   }
 
-  #readKind(cells: RowCells, draft: Draft): void {
+  #readKind(cells: Cells, draft: Draft): void {
     const { play } = draft;
-    const action = cells.text("actionType");
+    const action = cells.text(cells.at.actionType);
     switch (action) {
       case "Made Shot":
       case "Missed Shot":
@@ -134,7 +151,7 @@ export class StatsV3Reader {
         else play.kind = PlayKind.OTHER;
         return;
       default: {
-        const kind = PLAIN_KINDS[action];
+        const kind = PLAIN_KINDS.get(action);
         if (kind === undefined) {
           cells.reject("UNKNOWN_KIND", `actionType "${action}" is not known in this format`);
         } else play.kind = kind;
@@ -142,24 +159,34 @@ export class StatsV3Reader {
     }
   }
 
-  #learn(cells: RowCells, play: PlayEvent, votes: SideVotes): void {
-    const location = cells.text("location");
+  #learn(cells: Cells, play: PlayEvent, votes: SideVotes): void {
+    const location = cells.text(cells.at.location);
     const side = location === "h" ? Side.HOME : location === "v" ? Side.AWAY : Side.NONE;
     votes.add(play.teamId, side);
-    votes.name(play.teamId, cells.text("teamTricode"));
+    if (!votes.isNamed(play.teamId)) votes.name(play.teamId, cells.text(cells.at.teamTricode));
     if (play.actorId === 0) return;
-    this.#playerNames.set(play.actorId, play.actorName);
-    const surname = cells.text("playerName");
+    if (!this.#playerNames.has(play.actorId)) this.#playerNames.set(play.actorId, play.actorName);
+    if (play.kind !== PlayKind.SUBSTITUTION && this.#isSpelledAsBefore(play)) return;
+    const surname = cells.text(cells.at.playerName);
     const leaving = play.description.indexOf(" FOR ");
     if (play.kind === PlayKind.JUMP_BALL) {
       const name = JUMPER.exec(play.description)?.[1] ?? "";
       this.#names.learn(play.teamId, plainLetters(name), play.actorId);
     } else if (play.kind !== PlayKind.SUBSTITUTION) {
-      this.#names.learn(play.teamId, spelledName(play.description, surname), play.actorId);
+      const name = spelledName(play.description, surname);
+      if (name !== "") this.#spellings.set(play.actorId, name);
+      this.#names.learn(play.teamId, name, play.actorId);
     } else if (leaving >= 0) {
       const name = plainLetters(play.description.slice(leaving + " FOR ".length));
       this.#names.learn(play.teamId, name, play.actorId);
     }
+  }
+
+  /** Most rows begin with the name as an earlier row of the game had it: then there is nothing to learn. */
+  #isSpelledAsBefore({ actorId, description }: PlayEvent): boolean {
+    const name = this.#spellings.get(actorId);
+    if (name === undefined) return false;
+    return description.startsWith(name, description.startsWith(MISS) ? MISS.length : 0);
   }
 
   /** Finds the players who are only named in the description. */
@@ -193,40 +220,41 @@ export class StatsV3Reader {
   }
 }
 
-const PLAIN_KINDS: Readonly<Record<string, PlayKind>> = {
-  Rebound: PlayKind.REBOUND,
-  Substitution: PlayKind.SUBSTITUTION,
-  Turnover: PlayKind.TURNOVER,
-  Timeout: PlayKind.TIMEOUT,
-  Violation: PlayKind.VIOLATION,
-  "Jump Ball": PlayKind.JUMP_BALL,
-  Ejection: PlayKind.EJECTION,
-};
+const PLAIN_KINDS: ReadonlyMap<string, PlayKind> = new Map([
+  ["Rebound", PlayKind.REBOUND],
+  ["Substitution", PlayKind.SUBSTITUTION],
+  ["Turnover", PlayKind.TURNOVER],
+  ["Timeout", PlayKind.TIMEOUT],
+  ["Violation", PlayKind.VIOLATION],
+  ["Jump Ball", PlayKind.JUMP_BALL],
+  ["Ejection", PlayKind.EJECTION],
+]);
 
+const MISS = "MISS ";
 const ASSIST = /\(([^()]+) \d+ AST\)/;
 const COMING_IN = /^SUB: (.+) FOR /;
 const JUMPER = /^Jump Ball (?:\(CC\) )?(.+) vs\. /;
 const TIP = /Tip to (.+)$/;
 const FREE_THROW_OF = /(\d) of (\d)/;
 
-function readShot(cells: RowCells, play: PlayEvent, made: boolean): void {
+function readShot(cells: Cells, play: PlayEvent, made: boolean): void {
   play.kind = PlayKind.SHOT;
   play.shotMade = made;
-  play.shotValue = cells.requiredInt("shotValue", 2, 3);
-  const x = cells.decimal("xLegacy");
-  const y = cells.decimal("yLegacy");
+  play.shotValue = cells.requiredInt(cells.at.shotValue, 2, 3);
+  const x = cells.decimal(cells.at.xLegacy);
+  const y = cells.decimal(cells.at.yLegacy);
   if (x !== undefined && y !== undefined) {
     play.shotXFt = x / 10;
     play.shotYFt = y / 10;
   }
-  const distance = cells.decimal("shotDistance");
+  const distance = cells.decimal(cells.at.shotDistance);
   if (distance !== undefined) play.shotDistanceFt = distance;
 }
 
 function readFreeThrow(play: PlayEvent): void {
   play.kind = PlayKind.FREE_THROW;
   play.shotValue = 1;
-  play.shotMade = !play.description.startsWith("MISS ");
+  play.shotMade = !play.description.startsWith(MISS);
   // Technical free throws have no number: they come one at a time.
   const match = FREE_THROW_OF.exec(play.subtype);
   play.freeThrowNumber = Number(match?.[1] ?? 1);
