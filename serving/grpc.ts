@@ -28,10 +28,17 @@ export function methodDefinition<I extends DescMessage, O extends DescMessage>(
   };
 }
 
-/** A service as grpc-js wants it; methods are named in camelCase. */
-export function serviceDefinition(service: DescService): ServiceDefinition {
+/** A service whose handlers read and write bytes themselves, so that what is wrong with a message can be told. */
+export function bytesServiceDefinition(service: DescService): ServiceDefinition {
+  const same = (bytes: Buffer): Buffer => bytes;
+  const codec = {
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
   return Object.fromEntries(
-    service.methods.map((method) => [method.localName, methodDefinition(method)]),
+    service.methods.map((method) => [method.localName, { ...methodDefinition(method), ...codec }]),
   );
 }
 

@@ -1,3 +1,4 @@
+import { type IncomingMessage, type ServerResponse } from "node:http";
 import { CourtsideError } from "../base/errors.ts";
 import { type Metrics, noMetrics } from "../base/metrics.ts";
 
@@ -8,6 +9,8 @@ export interface MetricsOptions {
   readonly prometheusPort: number | undefined;
   /** Address to listen on, default 127.0.0.1; probes and scrapers of a cluster come from outside: 0.0.0.0. */
   readonly host?: string | undefined;
+  /** Counts without a port of its own as well: another server of the process answers with `answerMetrics`. */
+  readonly isServedElsewhere?: boolean;
 }
 
 /** What a process says of itself at `/healthz` and `/readyz`: undefined is well, a text is what is wrong. */
@@ -22,6 +25,8 @@ export interface HealthChecks {
 export interface ServedMetrics extends Metrics {
   /** Undefined when nothing is served. */
   readonly port: number | undefined;
+  /** Answers a request of another server with the metrics in Prometheus' text format. */
+  readonly answerMetrics: (request: IncomingMessage, response: ServerResponse) => void;
   /** Replaces what the probes ask. */
   reportHealth(checks: HealthChecks): void;
 }
@@ -48,9 +53,15 @@ export class MetricsPortInUseError extends CourtsideError {
  * @throws MetricsPortInUseError
  */
 export async function createMetrics(options: MetricsOptions): Promise<ServedMetrics> {
-  const { service, prometheusPort, host = "127.0.0.1" } = options;
-  if (prometheusPort === undefined)
-    return { ...noMetrics, port: undefined, reportHealth: () => undefined };
+  const { service, prometheusPort, host = "127.0.0.1", isServedElsewhere = false } = options;
+  if (prometheusPort === undefined && !isServedElsewhere) {
+    return {
+      ...noMetrics,
+      port: undefined,
+      reportHealth: () => undefined,
+      answerMetrics: (_request, response) => void response.writeHead(404).end(),
+    };
+  }
   // Loading the SDK takes 80 to 180 ms, which only processes that serve metrics should pay.
   const { createOtelMetrics } = await import("./otel-metrics.ts");
   return createOtelMetrics(service, prometheusPort, host);

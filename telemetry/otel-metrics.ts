@@ -14,7 +14,7 @@ const LATENCY_BUCKETS_MS = [
 /** See `createMetrics`. */
 export async function createOtelMetrics(
   service: string,
-  port: number,
+  port: number | undefined,
   host: string,
 ): Promise<ServedMetrics> {
   const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true });
@@ -31,9 +31,10 @@ export async function createOtelMetrics(
       answerProbe(response, checks.notLive?.() ?? checks.notReady?.());
     else response.writeHead(404).end("Here are /metrics, /healthz and /readyz.\n");
   });
-  const listening = await listen(server, port, host);
+  const listening = port === undefined ? undefined : await listen(server, port, host);
   return {
     port: listening,
+    answerMetrics: (request, response) => exporter.getMetricsRequestHandler(request, response),
     reportHealth: (next) => {
       checks = next;
     },
@@ -51,7 +52,7 @@ export async function createOtelMetrics(
     },
     shutdown: async () => {
       server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
+      if (listening !== undefined) await new Promise<void>((done) => server.close(() => done()));
       await provider.shutdown();
     },
   };

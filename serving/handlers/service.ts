@@ -1,7 +1,6 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, type JsonObject } from "@bufbuild/protobuf";
 import {
   type handleUnaryCall,
-  type Metadata,
   type sendUnaryData,
   type ServerUnaryCall,
   type UntypedServiceImplementation,
@@ -10,23 +9,23 @@ import { type Log } from "../../base/log.ts";
 import { type Metrics } from "../../base/metrics.ts";
 import { type Tracing } from "../../base/tracing.ts";
 import {
+  GetModelRequestSchema,
   GetModelResponseSchema,
+  ListModelsRequestSchema,
   ListModelsResponseSchema,
-  PredictBatchResponseSchema,
-  PredictResponseSchema,
-  type GetModelRequest,
-  type GetModelResponse,
-  type ListModelsRequest,
-  type ListModelsResponse,
-  type PredictBatchRequest,
-  type PredictBatchResponse,
+  PredictBatchRequestSchema,
+  PredictRequestSchema,
   type PredictRequest,
-  type PredictResponse,
 } from "../../proto/gen/courtside/v1/predict_service_pb.ts";
 import { TRACEPARENT_HEADER } from "../../proto/subjects.ts";
 import { toStatus } from "../status.ts";
-import { type Predictor } from "./predict.ts";
+import { startBreath } from "./breath.ts";
+import { answered, decoded, stateOf, type BytesHandler } from "./call.ts";
+import { encodeBatchPart, encodePredictResponse } from "./encode.ts";
+import { MAX_BATCH_REQUESTS, type Answer, type Predictor } from "./predict.ts";
 import { answerInOrder, logUnexpected, type PredictStreamCall } from "./stream.ts";
+import { InvalidInputError } from "./validate.ts";
+import { messagesIn, outerViolation, wireViolation } from "./wire.ts";
 
 export interface ServiceTools {
   readonly log: Log;
@@ -41,33 +40,28 @@ export interface PredictHandlers {
 }
 
 export function predictHandlers(predictor: Predictor, tools: ServiceTools): PredictHandlers {
-  const observed = observe(tools);
+  const unary = observedUnary(tools);
   const streams = new Map<PredictStreamCall, () => void>();
 
-  const predict: handleUnaryCall<PredictRequest, PredictResponse> = observed(
-    "Predict",
-    async (request) => {
-      const prediction = await predictor.predict(request);
-      return create(PredictResponseSchema, { prediction });
-    },
-    () => 1,
-  );
-  const predictBatch: handleUnaryCall<PredictBatchRequest, PredictBatchResponse> = observed(
-    "PredictBatch",
-    async ({ requests }) => {
-      const predictions = await predictor.predictBatch(requests);
-      return create(PredictBatchResponseSchema, { predictions });
-    },
-    ({ requests }) => requests.length,
-  );
-  const listModels: handleUnaryCall<ListModelsRequest, ListModelsResponse> = observed(
-    "ListModels",
-    () => create(ListModelsResponseSchema, { models: predictor.listModels() }),
-  );
-  const getModel: handleUnaryCall<GetModelRequest, GetModelResponse> = observed(
-    "GetModel",
-    ({ modelVersion }) => create(GetModelResponseSchema, { model: predictor.model(modelVersion) }),
-  );
+  const predict = unary("Predict", async (bytes, call) => {
+    const answer = await predictor.predict(decoded(PredictRequestSchema, bytes), call);
+    return { response: encodePredictResponse(answer.prediction, answer.explanation), rows: 1 };
+  });
+  const predictBatch = unary("PredictBatch", async (bytes, call) => {
+    const answers = await predictor.predictBatch(await decodedBatch(bytes), call);
+    return { response: await encodedBatch(answers), rows: answers.length };
+  });
+  const listModels = unary("ListModels", (bytes) => {
+    decoded(ListModelsRequestSchema, bytes);
+    const response = create(ListModelsResponseSchema, { models: predictor.listModels() });
+    return answered(ListModelsResponseSchema, response);
+  });
+  const getModel = unary("GetModel", async (bytes) => {
+    const { modelVersion } = decoded(GetModelRequestSchema, bytes);
+    const model = predictor.model(modelVersion);
+    const card = JSON.parse(JSON.stringify(predictor.registry.card(modelVersion))) as JsonObject;
+    return answered(GetModelResponseSchema, create(GetModelResponseSchema, { model, card }));
+  });
   const predictStream = (stream: PredictStreamCall): void => {
     streams.set(stream, answerInOrder(stream, predictor, tools.log));
     const forget = (): void => void streams.delete(stream);
@@ -84,42 +78,80 @@ export function predictHandlers(predictor: Predictor, tools: ServiceTools): Pred
   };
 }
 
-/** Makes a unary handler that is timed, traced when the caller is traced, and maps errors. */
-function observe({ log, tracing, metrics }: ServiceTools) {
-  const duration = metrics.histogram("courtside.predict.duration", "ms", "Time in the handler");
-  const rows = metrics.counter("courtside.predict.rows", "{row}", "Rows that were scored");
+/** A batch can be megabytes: its requests are decoded one by one, with room for other calls between. */
+async function decodedBatch(bytes: Uint8Array): Promise<PredictRequest[]> {
+  const outer = outerViolation(PredictBatchRequestSchema, bytes);
+  if (outer !== undefined) throw new InvalidInputError([outer]);
+  const requests: PredictRequest[] = [];
+  const breath = startBreath();
+  for (const part of messagesIn(bytes, PredictBatchRequestSchema.field.requests.number)) {
+    if (requests.length >= MAX_BATCH_REQUESTS) {
+      const rule = `must be at most ${MAX_BATCH_REQUESTS}`;
+      throw new InvalidInputError([
+        { field: "requests.length", value: `more than ${MAX_BATCH_REQUESTS}`, rule },
+      ]);
+    }
+    const prefix = `requests[${requests.length}].`;
+    const violation = wireViolation(PredictRequestSchema, part, prefix);
+    if (violation !== undefined) throw new InvalidInputError([violation]);
+    requests.push(fromBinary(PredictRequestSchema, part));
+    if (breath.isDue()) await breath.take();
+  }
+  return requests;
+}
 
-  return <I, O>(
-    method: string,
-    handle: (request: I) => O | Promise<O>,
-    rowsOf: (request: I) => number = () => 0,
-  ): handleUnaryCall<I, O> => {
-    const answer = async (request: I, metadata: Metadata): Promise<O> => {
+/** Answers that are encoded between two looks at the sockets; about 0.1 ms. */
+const ENCODE_ROWS = 128;
+
+async function encodedBatch(answers: readonly Answer[]): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  const breath = startBreath();
+  for (let from = 0; from < answers.length; from += ENCODE_ROWS) {
+    const some = answers.slice(from, from + ENCODE_ROWS);
+    const explanations = some.flatMap(({ explanation }) => explanation ?? []);
+    parts.push(
+      encodeBatchPart(
+        some.map(({ prediction }) => prediction),
+        explanations,
+      ),
+    );
+    if (breath.isDue()) await breath.take();
+  }
+  return Buffer.concat(parts);
+}
+
+type UnaryCall = ServerUnaryCall<Buffer, Buffer>;
+
+/** Makes a unary handler that is timed, traced when the caller is traced, and maps errors. */
+export function observedUnary({ log, tracing, metrics }: ServiceTools) {
+  const duration = metrics.histogram("courtside.predict.duration", "ms", "Time in the handler");
+  const rowCounter = metrics.counter("courtside.predict.rows", "{row}", "Rows that were scored");
+
+  return (method: string, handle: BytesHandler): handleUnaryCall<Buffer, Buffer> => {
+    const ok = { method, outcome: "ok" };
+    const failed = { method, outcome: "error" };
+    const answer = async (call: UnaryCall): Promise<Buffer> => {
       const startMs = performance.now();
-      const parent = traceparentOf(metadata);
+      const parent = traceparentOf(call);
       const span = parent === undefined ? undefined : startSpan(tracing, method, parent);
-      const labels = { method, outcome: "ok" };
       try {
-        const response = await handle(request);
-        rows.add(rowsOf(request));
+        const { response, rows } = await handle(call.request, stateOf(call));
+        if (rows > 0) rowCounter.add(rows);
+        span?.setAttributes({ "courtside.rows": rows });
+        duration.record(performance.now() - startMs, ok);
         return response;
       } catch (error) {
-        labels.outcome = "error";
         span?.fail(error);
+        duration.record(performance.now() - startMs, failed);
         throw error;
       } finally {
-        span?.setAttributes({ "courtside.rows": rowsOf(request) });
         span?.end();
-        duration.record(performance.now() - startMs, labels);
       }
     };
-    const respond = async (
-      { request, metadata }: ServerUnaryCall<I, O>,
-      callback: sendUnaryData<O>,
-    ): Promise<void> => {
-      let response: O;
+    const respond = async (call: UnaryCall, callback: sendUnaryData<Buffer>): Promise<void> => {
+      let response: Buffer;
       try {
-        response = await answer(request, metadata);
+        response = await answer(call);
       } catch (error) {
         logUnexpected(log, method, error);
         return callback(toStatus(error));
@@ -135,7 +167,7 @@ function startSpan(tracing: Tracing, method: string, parent: string) {
   return tracing.start("predict", { kind: "server", parent, attributes });
 }
 
-function traceparentOf(metadata: Metadata): string | undefined {
+function traceparentOf({ metadata }: UnaryCall): string | undefined {
   const [value] = metadata.get(TRACEPARENT_HEADER);
   return typeof value === "string" && value !== "" ? value : undefined;
 }

@@ -67,11 +67,20 @@ export function gameStateViolations(state: GameState, prefix = ""): Violation[] 
   return found;
 }
 
-/** @returns JSON of `value`, cut; `absent` for undefined. */
+/** @returns JSON of `value`, cut; `absent` for undefined. Always whole characters, so that it fits a gRPC trailer. */
 export function valueText(value: unknown): string {
   if (value === undefined) return "absent";
   const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
-  return text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS)}…` : text;
+  return text.length > MAX_VALUE_CHARS
+    ? `${text.slice(0, MAX_VALUE_CHARS).toWellFormed()}…`
+    : text.toWellFormed();
+}
+
+/** A vector need not say which game it is of; when it does, the id has the length of an id. */
+export function gameIdViolation(gameId: string, prefix: string): Violation[] {
+  if (gameId.length <= MAX_GAME_ID_CHARS) return [];
+  const rule = `must be at most ${MAX_GAME_ID_CHARS} characters`;
+  return [{ field: `${prefix}game_id`, value: valueText(gameId), rule }];
 }
 
 type Check = (field: string, value: unknown, ok: boolean, rule: string) => void;

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/insight.proto.
  */
 export const file_courtside_v1_insight: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb3VydHNpZGUvdjEvaW5zaWdodC5wcm90bxIMY291cnRzaWRlLnYxImwKDUZlYXR1cmVWZWN0b3ISEwoLc2NoZW1hX2hhc2gYASABKAkSDgoGdmFsdWVzGAIgAygCEg8KB2dhbWVfaWQYAyABKAkSEwoLcGxheV9udW1iZXIYBCABKA0SEAoIcmV2aXNpb24YBSABKA0ikgMKClByZWRpY3Rpb24SDwoHZ2FtZV9pZBgBIAEoCRITCgtwbGF5X251bWJlchgCIAEoDRIQCghyZXZpc2lvbhgDIAEoDRIVCg1ob21lX3dpbl9wcm9iGAQgASgBEh4KEWhvbWVfd2luX3Byb2JfbG93GAUgASgBSACIAQESHwoSaG9tZV93aW5fcHJvYl9oaWdoGAYgASgBSAGIAQESGgoNaG9tZV9ydW5fcHJvYhgHIAEoAUgCiAEBEhoKDWF3YXlfcnVuX3Byb2IYCCABKAFIA4gBARISCgptb2RlbF9uYW1lGAkgASgJEhUKDW1vZGVsX3ZlcnNpb24YCiABKAkSEwoLc2NoZW1hX2hhc2gYCyABKAkSGQoRcHJlZGljdGVkX3RpbWVfbXMYDCABKAMSEAoIdHJhY2VfaWQYDSABKAlCFAoSX2hvbWVfd2luX3Byb2JfbG93QhUKE19ob21lX3dpbl9wcm9iX2hpZ2hCEAoOX2hvbWVfcnVuX3Byb2JCEAoOX2F3YXlfcnVuX3Byb2Ii0wsKCUdhbWVTdGF0ZRIPCgdnYW1lX2lkGAEgASgJEhEKCWhvbWVfdGVhbRgCIAEoCRIRCglhd2F5X3RlYW0YAyABKAkSFwoKaG9tZV9zY29yZRgEIAEoDUgAiAEBEhcKCmF3YXlfc2NvcmUYBSABKA1IAYgBARITCgZwZXJpb2QYBiABKA1IAogBARIeChFjbG9ja19yZW1haW5pbmdfcxgHIAEoAUgDiAEBEisKCnBvc3Nlc3Npb24YCCABKA4yEi5jb3VydHNpZGUudjEuU2lkZUgEiAEBEiIKFWhvbWVfcHJlZ2FtZV93aW5fcHJvYhgJIAEoAUgFiAEBEhUKCGhvbWVfZWxvGAogASgBSAaIAQESFQoIYXdheV9lbG8YCyABKAFIB4gBARIcCg9ob21lX3RlYW1fZm91bHMYDCABKA1ICIgBARIcCg9hd2F5X3RlYW1fZm91bHMYDSABKA1ICYgBARIaCg1ob21lX2luX2JvbnVzGA4gASgISAqIAQESGgoNYXdheV9pbl9ib251cxgPIAEoCEgLiAEBEiQKF2hvbWVfdGltZW91dHNfcmVtYWluaW5nGBAgASgNSAyIAQESJAoXYXdheV90aW1lb3V0c19yZW1haW5pbmcYESABKA1IDYgBARIZChFwb3NzZXNzaW9uX3JlYXNvbhgSIAEoCRIYCgtjdXJyZW50X3J1bhgTIAEoEUgOiAEBEhkKDGxlYWRfY2hhbmdlcxgUIAEoDUgPiAEBEhEKCWdhbWVfb3ZlchgVIAEoCBI1Cg9ob21lX2xhc3RfMl9taW4YFiABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNQoPYXdheV9sYXN0XzJfbWluGBcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EjUKD2hvbWVfbGFzdF81X21pbhgYIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI1Cg9hd2F5X2xhc3RfNV9taW4YGSABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNgoQaG9tZV9sYXN0XzEwX21pbhgaIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI2ChBhd2F5X2xhc3RfMTBfbWluGBsgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhcKCnRpbWVzX3RpZWQYHCABKA1IEIgBARIsCgpsYXN0X3BsYXlzGB0gAygLMhguY291cnRzaWRlLnYxLlJlY2VudFBsYXkSJwoaaG9tZV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24YHiABKAFIEYgBARInChphd2F5X3BvaW50c19wZXJfcG9zc2Vzc2lvbhgfIAEoAUgSiAEBEi0KC3Njb3JpbmdfcnVuGCAgASgLMhguY291cnRzaWRlLnYxLlNjb3JpbmdSdW5CDQoLX2hvbWVfc2NvcmVCDQoLX2F3YXlfc2NvcmVCCQoHX3BlcmlvZEIUChJfY2xvY2tfcmVtYWluaW5nX3NCDQoLX3Bvc3Nlc3Npb25CGAoWX2hvbWVfcHJlZ2FtZV93aW5fcHJvYkILCglfaG9tZV9lbG9CCwoJX2F3YXlfZWxvQhIKEF9ob21lX3RlYW1fZm91bHNCEgoQX2F3YXlfdGVhbV9mb3Vsc0IQCg5faG9tZV9pbl9ib251c0IQCg5fYXdheV9pbl9ib251c0IaChhfaG9tZV90aW1lb3V0c19yZW1haW5pbmdCGgoYX2F3YXlfdGltZW91dHNfcmVtYWluaW5nQg4KDF9jdXJyZW50X3J1bkIPCg1fbGVhZF9jaGFuZ2VzQg0KC190aW1lc190aWVkQh0KG19ob21lX3BvaW50c19wZXJfcG9zc2Vzc2lvbkIdChtfYXdheV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24ieQoKUmVjZW50UGxheRITCgtwbGF5X251bWJlchgBIAEoDRIkCgRraW5kGAIgASgOMhYuY291cnRzaWRlLnYxLlBsYXlLaW5kEiAKBHNpZGUYAyABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIOCgZwb2ludHMYBCABKA0ilAEKClNjb3JpbmdSdW4SIAoEc2lkZRgBIAEoDjISLmNvdXJ0c2lkZS52MS5TaWRlEg4KBnBvaW50cxgCIAEoDRIZChFzdGFydF9wbGF5X251bWJlchgDIAEoDRIYChBsYXN0X3BsYXlfbnVtYmVyGAQgASgNEg8KB3N0YXJ0X3MYBSABKAESDgoGbGFzdF9zGAYgASgBIusBCg5UcmFpbGluZ1dpbmRvdxIOCgZwb2ludHMYASABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgCIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYAyABKA0SEwoLdGhyZWVzX21hZGUYBCABKA0SGAoQZnJlZV90aHJvd3NfbWFkZRgFIAEoDRIdChVmcmVlX3Rocm93c19hdHRlbXB0ZWQYBiABKA0SEQoJdHVybm92ZXJzGAcgASgNEhoKEm9mZmVuc2l2ZV9yZWJvdW5kcxgIIAEoDRITCgtwb3NzZXNzaW9ucxgJIAEoASKEBQoKUGxheWVyTG9hZBIPCgdnYW1lX2lkGAEgASgJEhMKC3BsYXlfbnVtYmVyGAIgASgNEhEKCXBsYXllcl9pZBgDIAEoDRITCgtwbGF5ZXJfbmFtZRgEIAEoCRIPCgd0ZWFtX2lkGAUgASgNEiAKBHNpZGUYBiABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIQCghvbl9jb3VydBgHIAEoCBIQCghwbGF5ZWRfcxgIIAEoARIPCgdzdGludF9zGAkgASgBEhMKC3N0aW50X21heF9zGAogASgBEg4KBnJlc3RfcxgLIAEoARIcChRwbGF5ZWRfbGFzdF8xMl9taW5fcxgMIAEoARIOCgZwb2ludHMYDSABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgOIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYDyABKA0SEwoLdGhyZWVzX21hZGUYECABKA0SGAoQdGhyZWVzX2F0dGVtcHRlZBgRIAEoDRIYChBmcmVlX3Rocm93c19tYWRlGBIgASgNEh0KFWZyZWVfdGhyb3dzX2F0dGVtcHRlZBgTIAEoDRIaChJvZmZlbnNpdmVfcmVib3VuZHMYFCABKA0SGgoSZGVmZW5zaXZlX3JlYm91bmRzGBUgASgNEg8KB2Fzc2lzdHMYFiABKA0SDgoGc3RlYWxzGBcgASgNEg4KBmJsb2NrcxgYIAEoDRIRCgl0dXJub3ZlcnMYGSABKA0SFgoOcGVyc29uYWxfZm91bHMYGiABKA0SEgoKcGx1c19taW51cxgbIAEoERINCgV1c2FnZRgcIAEoARIVCg10cnVlX3Nob290aW5nGB0gASgBIpACCgpUZWFtV2luZG93Eg8KB2dhbWVfaWQYASABKAkSDwoHdGVhbV9pZBgCIAEoDRIgCgRzaWRlGAMgASgOMhIuY291cnRzaWRlLnYxLlNpZGUSDwoHc3RhcnRfcxgEIAEoAxINCgVlbmRfcxgFIAEoAxIOCgZzaXplX3MYBiABKA0SLAoGdG90YWxzGAcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhQKDGVmZmVjdGl2ZV9mZxgIIAEoARIMCgRwYWNlGAkgASgBEhcKD2ZyZWVfdGhyb3dfcmF0ZRgKIAEoARIQCghyZXZpc2lvbhgLIAEoDRIRCglyZXRyYWN0ZWQYDCABKAgi3gEKCkdhbWVSZXN1bHQSDwoHZ2FtZV9pZBgBIAEoCRISCgpob21lX3Njb3JlGAIgASgNEhIKCmF3YXlfc2NvcmUYAyABKA0SDwoHcGVyaW9kcxgEIAEoDRINCgVwbGF5cxgFIAEoDRIXCg9ob21lX2Vsb19iZWZvcmUYBiABKAESFwoPYXdheV9lbG9fYmVmb3JlGAcgASgBEhYKDmhvbWVfZWxvX2FmdGVyGAggASgBEhYKDmF3YXlfZWxvX2FmdGVyGAkgASgBEhUKDWhvbWVfd2luX3Byb2IYCiABKAEidQoOT3V0cHV0UG9zaXRpb24SCwoDam9iGAEgASgJEg0KBXN0YWdlGAIgASgJEhEKCWtleV9ncm91cBgDIAEoDRIWCg5pbnB1dF9zZXF1ZW5jZRgEIAEoBBINCgVpbmRleBgFIAEoDRINCgVlcG9jaBgGIAEoBCKtAQoLUGxheUluc2lnaHQSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEiwKCnByZWRpY3Rpb24YAyABKAsyGC5jb3VydHNpZGUudjEuUHJlZGljdGlvbhIPCgdlZGl0aW9uGAQgASgNEhAKCGNvcnJlY3RzGAUgASgIIjYKCUJveFVwZGF0ZRIpCgdwbGF5ZXJzGAEgAygLMhguY291cnRzaWRlLnYxLlBsYXllckxvYWQirwIKB0luc2lnaHQSLgoIcG9zaXRpb24YASABKAsyHC5jb3VydHNpZGUudjEuT3V0cHV0UG9zaXRpb24SDwoHZ2FtZV9pZBgCIAEoCRIrCglnYW1lX2luZm8YAyABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIpCgRwbGF5GAQgASgLMhkuY291cnRzaWRlLnYxLlBsYXlJbnNpZ2h0SAASJgoDYm94GAUgASgLMhcuY291cnRzaWRlLnYxLkJveFVwZGF0ZUgAEi8KC3RlYW1fd2luZG93GAYgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABIqCgZyZXN1bHQYByABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdEgAQgYKBGJvZHliBnByb3RvMw", [file_courtside_v1_play]);
+  fileDesc("Chpjb3VydHNpZGUvdjEvaW5zaWdodC5wcm90bxIMY291cnRzaWRlLnYxImwKDUZlYXR1cmVWZWN0b3ISEwoLc2NoZW1hX2hhc2gYASABKAkSDgoGdmFsdWVzGAIgAygCEg8KB2dhbWVfaWQYAyABKAkSEwoLcGxheV9udW1iZXIYBCABKA0SEAoIcmV2aXNpb24YBSABKA0i+QMKClByZWRpY3Rpb24SDwoHZ2FtZV9pZBgBIAEoCRITCgtwbGF5X251bWJlchgCIAEoDRIQCghyZXZpc2lvbhgDIAEoDRIVCg1ob21lX3dpbl9wcm9iGAQgASgBEh4KEWhvbWVfd2luX3Byb2JfbG93GAUgASgBSACIAQESHwoSaG9tZV93aW5fcHJvYl9oaWdoGAYgASgBSAGIAQESGgoNaG9tZV9ydW5fcHJvYhgHIAEoAUgCiAEBEhoKDWF3YXlfcnVuX3Byb2IYCCABKAFIA4gBARISCgptb2RlbF9uYW1lGAkgASgJEhUKDW1vZGVsX3ZlcnNpb24YCiABKAkSEwoLc2NoZW1hX2hhc2gYCyABKAkSGQoRcHJlZGljdGVkX3RpbWVfbXMYDCABKAMSEAoIdHJhY2VfaWQYDSABKAkSHgoRaW50ZXJ2YWxfY292ZXJhZ2UYDiABKAFIBIgBARIvCgdzaGFkb3dzGA8gAygLMh4uY291cnRzaWRlLnYxLlNoYWRvd1ByZWRpY3Rpb25CFAoSX2hvbWVfd2luX3Byb2JfbG93QhUKE19ob21lX3dpbl9wcm9iX2hpZ2hCEAoOX2hvbWVfcnVuX3Byb2JCEAoOX2F3YXlfcnVuX3Byb2JCFAoSX2ludGVydmFsX2NvdmVyYWdlImMKEFNoYWRvd1ByZWRpY3Rpb24SEgoKbW9kZWxfbmFtZRgBIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAIgASgJEhUKDWhvbWVfd2luX3Byb2IYAyABKAESDQoFYWxpYXMYBCABKAki0wsKCUdhbWVTdGF0ZRIPCgdnYW1lX2lkGAEgASgJEhEKCWhvbWVfdGVhbRgCIAEoCRIRCglhd2F5X3RlYW0YAyABKAkSFwoKaG9tZV9zY29yZRgEIAEoDUgAiAEBEhcKCmF3YXlfc2NvcmUYBSABKA1IAYgBARITCgZwZXJpb2QYBiABKA1IAogBARIeChFjbG9ja19yZW1haW5pbmdfcxgHIAEoAUgDiAEBEisKCnBvc3Nlc3Npb24YCCABKA4yEi5jb3VydHNpZGUudjEuU2lkZUgEiAEBEiIKFWhvbWVfcHJlZ2FtZV93aW5fcHJvYhgJIAEoAUgFiAEBEhUKCGhvbWVfZWxvGAogASgBSAaIAQESFQoIYXdheV9lbG8YCyABKAFIB4gBARIcCg9ob21lX3RlYW1fZm91bHMYDCABKA1ICIgBARIcCg9hd2F5X3RlYW1fZm91bHMYDSABKA1ICYgBARIaCg1ob21lX2luX2JvbnVzGA4gASgISAqIAQESGgoNYXdheV9pbl9ib251cxgPIAEoCEgLiAEBEiQKF2hvbWVfdGltZW91dHNfcmVtYWluaW5nGBAgASgNSAyIAQESJAoXYXdheV90aW1lb3V0c19yZW1haW5pbmcYESABKA1IDYgBARIZChFwb3NzZXNzaW9uX3JlYXNvbhgSIAEoCRIYCgtjdXJyZW50X3J1bhgTIAEoEUgOiAEBEhkKDGxlYWRfY2hhbmdlcxgUIAEoDUgPiAEBEhEKCWdhbWVfb3ZlchgVIAEoCBI1Cg9ob21lX2xhc3RfMl9taW4YFiABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNQoPYXdheV9sYXN0XzJfbWluGBcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EjUKD2hvbWVfbGFzdF81X21pbhgYIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI1Cg9hd2F5X2xhc3RfNV9taW4YGSABKAsyHC5jb3VydHNpZGUudjEuVHJhaWxpbmdXaW5kb3cSNgoQaG9tZV9sYXN0XzEwX21pbhgaIAEoCzIcLmNvdXJ0c2lkZS52MS5UcmFpbGluZ1dpbmRvdxI2ChBhd2F5X2xhc3RfMTBfbWluGBsgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhcKCnRpbWVzX3RpZWQYHCABKA1IEIgBARIsCgpsYXN0X3BsYXlzGB0gAygLMhguY291cnRzaWRlLnYxLlJlY2VudFBsYXkSJwoaaG9tZV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24YHiABKAFIEYgBARInChphd2F5X3BvaW50c19wZXJfcG9zc2Vzc2lvbhgfIAEoAUgSiAEBEi0KC3Njb3JpbmdfcnVuGCAgASgLMhguY291cnRzaWRlLnYxLlNjb3JpbmdSdW5CDQoLX2hvbWVfc2NvcmVCDQoLX2F3YXlfc2NvcmVCCQoHX3BlcmlvZEIUChJfY2xvY2tfcmVtYWluaW5nX3NCDQoLX3Bvc3Nlc3Npb25CGAoWX2hvbWVfcHJlZ2FtZV93aW5fcHJvYkILCglfaG9tZV9lbG9CCwoJX2F3YXlfZWxvQhIKEF9ob21lX3RlYW1fZm91bHNCEgoQX2F3YXlfdGVhbV9mb3Vsc0IQCg5faG9tZV9pbl9ib251c0IQCg5fYXdheV9pbl9ib251c0IaChhfaG9tZV90aW1lb3V0c19yZW1haW5pbmdCGgoYX2F3YXlfdGltZW91dHNfcmVtYWluaW5nQg4KDF9jdXJyZW50X3J1bkIPCg1fbGVhZF9jaGFuZ2VzQg0KC190aW1lc190aWVkQh0KG19ob21lX3BvaW50c19wZXJfcG9zc2Vzc2lvbkIdChtfYXdheV9wb2ludHNfcGVyX3Bvc3Nlc3Npb24ieQoKUmVjZW50UGxheRITCgtwbGF5X251bWJlchgBIAEoDRIkCgRraW5kGAIgASgOMhYuY291cnRzaWRlLnYxLlBsYXlLaW5kEiAKBHNpZGUYAyABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIOCgZwb2ludHMYBCABKA0ilAEKClNjb3JpbmdSdW4SIAoEc2lkZRgBIAEoDjISLmNvdXJ0c2lkZS52MS5TaWRlEg4KBnBvaW50cxgCIAEoDRIZChFzdGFydF9wbGF5X251bWJlchgDIAEoDRIYChBsYXN0X3BsYXlfbnVtYmVyGAQgASgNEg8KB3N0YXJ0X3MYBSABKAESDgoGbGFzdF9zGAYgASgBIusBCg5UcmFpbGluZ1dpbmRvdxIOCgZwb2ludHMYASABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgCIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYAyABKA0SEwoLdGhyZWVzX21hZGUYBCABKA0SGAoQZnJlZV90aHJvd3NfbWFkZRgFIAEoDRIdChVmcmVlX3Rocm93c19hdHRlbXB0ZWQYBiABKA0SEQoJdHVybm92ZXJzGAcgASgNEhoKEm9mZmVuc2l2ZV9yZWJvdW5kcxgIIAEoDRITCgtwb3NzZXNzaW9ucxgJIAEoASKEBQoKUGxheWVyTG9hZBIPCgdnYW1lX2lkGAEgASgJEhMKC3BsYXlfbnVtYmVyGAIgASgNEhEKCXBsYXllcl9pZBgDIAEoDRITCgtwbGF5ZXJfbmFtZRgEIAEoCRIPCgd0ZWFtX2lkGAUgASgNEiAKBHNpZGUYBiABKA4yEi5jb3VydHNpZGUudjEuU2lkZRIQCghvbl9jb3VydBgHIAEoCBIQCghwbGF5ZWRfcxgIIAEoARIPCgdzdGludF9zGAkgASgBEhMKC3N0aW50X21heF9zGAogASgBEg4KBnJlc3RfcxgLIAEoARIcChRwbGF5ZWRfbGFzdF8xMl9taW5fcxgMIAEoARIOCgZwb2ludHMYDSABKA0SGAoQZmllbGRfZ29hbHNfbWFkZRgOIAEoDRIdChVmaWVsZF9nb2Fsc19hdHRlbXB0ZWQYDyABKA0SEwoLdGhyZWVzX21hZGUYECABKA0SGAoQdGhyZWVzX2F0dGVtcHRlZBgRIAEoDRIYChBmcmVlX3Rocm93c19tYWRlGBIgASgNEh0KFWZyZWVfdGhyb3dzX2F0dGVtcHRlZBgTIAEoDRIaChJvZmZlbnNpdmVfcmVib3VuZHMYFCABKA0SGgoSZGVmZW5zaXZlX3JlYm91bmRzGBUgASgNEg8KB2Fzc2lzdHMYFiABKA0SDgoGc3RlYWxzGBcgASgNEg4KBmJsb2NrcxgYIAEoDRIRCgl0dXJub3ZlcnMYGSABKA0SFgoOcGVyc29uYWxfZm91bHMYGiABKA0SEgoKcGx1c19taW51cxgbIAEoERINCgV1c2FnZRgcIAEoARIVCg10cnVlX3Nob290aW5nGB0gASgBIpACCgpUZWFtV2luZG93Eg8KB2dhbWVfaWQYASABKAkSDwoHdGVhbV9pZBgCIAEoDRIgCgRzaWRlGAMgASgOMhIuY291cnRzaWRlLnYxLlNpZGUSDwoHc3RhcnRfcxgEIAEoAxINCgVlbmRfcxgFIAEoAxIOCgZzaXplX3MYBiABKA0SLAoGdG90YWxzGAcgASgLMhwuY291cnRzaWRlLnYxLlRyYWlsaW5nV2luZG93EhQKDGVmZmVjdGl2ZV9mZxgIIAEoARIMCgRwYWNlGAkgASgBEhcKD2ZyZWVfdGhyb3dfcmF0ZRgKIAEoARIQCghyZXZpc2lvbhgLIAEoDRIRCglyZXRyYWN0ZWQYDCABKAgi3gEKCkdhbWVSZXN1bHQSDwoHZ2FtZV9pZBgBIAEoCRISCgpob21lX3Njb3JlGAIgASgNEhIKCmF3YXlfc2NvcmUYAyABKA0SDwoHcGVyaW9kcxgEIAEoDRINCgVwbGF5cxgFIAEoDRIXCg9ob21lX2Vsb19iZWZvcmUYBiABKAESFwoPYXdheV9lbG9fYmVmb3JlGAcgASgBEhYKDmhvbWVfZWxvX2FmdGVyGAggASgBEhYKDmF3YXlfZWxvX2FmdGVyGAkgASgBEhUKDWhvbWVfd2luX3Byb2IYCiABKAEidQoOT3V0cHV0UG9zaXRpb24SCwoDam9iGAEgASgJEg0KBXN0YWdlGAIgASgJEhEKCWtleV9ncm91cBgDIAEoDRIWCg5pbnB1dF9zZXF1ZW5jZRgEIAEoBBINCgVpbmRleBgFIAEoDRINCgVlcG9jaBgGIAEoBCKtAQoLUGxheUluc2lnaHQSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEiwKCnByZWRpY3Rpb24YAyABKAsyGC5jb3VydHNpZGUudjEuUHJlZGljdGlvbhIPCgdlZGl0aW9uGAQgASgNEhAKCGNvcnJlY3RzGAUgASgIIjYKCUJveFVwZGF0ZRIpCgdwbGF5ZXJzGAEgAygLMhguY291cnRzaWRlLnYxLlBsYXllckxvYWQirwIKB0luc2lnaHQSLgoIcG9zaXRpb24YASABKAsyHC5jb3VydHNpZGUudjEuT3V0cHV0UG9zaXRpb24SDwoHZ2FtZV9pZBgCIAEoCRIrCglnYW1lX2luZm8YAyABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIpCgRwbGF5GAQgASgLMhkuY291cnRzaWRlLnYxLlBsYXlJbnNpZ2h0SAASJgoDYm94GAUgASgLMhcuY291cnRzaWRlLnYxLkJveFVwZGF0ZUgAEi8KC3RlYW1fd2luZG93GAYgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABIqCgZyZXN1bHQYByABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdEgAQgYKBGJvZHliBnByb3RvMw", [file_courtside_v1_play]);
 
 /**
  * Ordered model inputs as of one play.
@@ -140,6 +140,20 @@ export type Prediction = Message<"courtside.v1.Prediction"> & {
    * @generated from field: string trace_id = 13;
    */
   traceId: string;
+
+  /**
+   * Share of outcomes that the interval is made to hold, 0..1; present with the interval.
+   *
+   * @generated from field: optional double interval_coverage = 14;
+   */
+  intervalCoverage?: number | undefined;
+
+  /**
+   * What models that run in the shadow say of the same state, for comparison.
+   *
+   * @generated from field: repeated courtside.v1.ShadowPrediction shadows = 15;
+   */
+  shadows: ShadowPrediction[];
 };
 
 /**
@@ -148,6 +162,44 @@ export type Prediction = Message<"courtside.v1.Prediction"> & {
  */
 export const PredictionSchema: GenMessage<Prediction> = /*@__PURE__*/
   messageDesc(file_courtside_v1_insight, 1);
+
+/**
+ * A second model's opinion, recorded and never shown.
+ *
+ * @generated from message courtside.v1.ShadowPrediction
+ */
+export type ShadowPrediction = Message<"courtside.v1.ShadowPrediction"> & {
+  /**
+   * @generated from field: string model_name = 1;
+   */
+  modelName: string;
+
+  /**
+   * @generated from field: string model_version = 2;
+   */
+  modelVersion: string;
+
+  /**
+   * Probability that the home team wins, 0..1.
+   *
+   * @generated from field: double home_win_prob = 3;
+   */
+  homeWinProb: number;
+
+  /**
+   * Name that put it there, for example challenger.
+   *
+   * @generated from field: string alias = 4;
+   */
+  alias: string;
+};
+
+/**
+ * Describes the message courtside.v1.ShadowPrediction.
+ * Use `create(ShadowPredictionSchema)` to create a new message.
+ */
+export const ShadowPredictionSchema: GenMessage<ShadowPrediction> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_insight, 2);
 
 /**
  * State of a game as it can be told from outside: input of Predict, and what the page shows.
@@ -355,7 +407,7 @@ export type GameState = Message<"courtside.v1.GameState"> & {
  * Use `create(GameStateSchema)` to create a new message.
  */
 export const GameStateSchema: GenMessage<GameState> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 2);
+  messageDesc(file_courtside_v1_insight, 3);
 
 /**
  * A play in short.
@@ -391,7 +443,7 @@ export type RecentPlay = Message<"courtside.v1.RecentPlay"> & {
  * Use `create(RecentPlaySchema)` to create a new message.
  */
 export const RecentPlaySchema: GenMessage<RecentPlay> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 3);
+  messageDesc(file_courtside_v1_insight, 4);
 
 /**
  * Unanswered points of one side, at least eight. Ends with the other side's next point.
@@ -441,7 +493,7 @@ export type ScoringRun = Message<"courtside.v1.ScoringRun"> & {
  * Use `create(ScoringRunSchema)` to create a new message.
  */
 export const ScoringRunSchema: GenMessage<ScoringRun> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 4);
+  messageDesc(file_courtside_v1_insight, 5);
 
 /**
  * What one team did in the last N minutes of game time.
@@ -502,7 +554,7 @@ export type TrailingWindow = Message<"courtside.v1.TrailingWindow"> & {
  * Use `create(TrailingWindowSchema)` to create a new message.
  */
 export const TrailingWindowSchema: GenMessage<TrailingWindow> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 5);
+  messageDesc(file_courtside_v1_insight, 6);
 
 /**
  * Box-score line and load of one player as of one play. Seconds are game seconds.
@@ -673,7 +725,7 @@ export type PlayerLoad = Message<"courtside.v1.PlayerLoad"> & {
  * Use `create(PlayerLoadSchema)` to create a new message.
  */
 export const PlayerLoadSchema: GenMessage<PlayerLoad> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 6);
+  messageDesc(file_courtside_v1_insight, 7);
 
 /**
  * A team's numbers over one window of game time, fired by the game's watermark.
@@ -757,7 +809,7 @@ export type TeamWindow = Message<"courtside.v1.TeamWindow"> & {
  * Use `create(TeamWindowSchema)` to create a new message.
  */
 export const TeamWindowSchema: GenMessage<TeamWindow> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 7);
+  messageDesc(file_courtside_v1_insight, 8);
 
 /**
  * How a game ended, and what it did to the ratings.
@@ -823,7 +875,7 @@ export type GameResult = Message<"courtside.v1.GameResult"> & {
  * Use `create(GameResultSchema)` to create a new message.
  */
 export const GameResultSchema: GenMessage<GameResult> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 8);
+  messageDesc(file_courtside_v1_insight, 9);
 
 /**
  * Where an output came from; a replay makes the same positions again, so readers refuse what they have seen.
@@ -873,7 +925,7 @@ export type OutputPosition = Message<"courtside.v1.OutputPosition"> & {
  * Use `create(OutputPositionSchema)` to create a new message.
  */
 export const OutputPositionSchema: GenMessage<OutputPosition> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 9);
+  messageDesc(file_courtside_v1_insight, 10);
 
 /**
  * A play with all that is known after it: what the live page draws.
@@ -916,7 +968,7 @@ export type PlayInsight = Message<"courtside.v1.PlayInsight"> & {
  * Use `create(PlayInsightSchema)` to create a new message.
  */
 export const PlayInsightSchema: GenMessage<PlayInsight> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 10);
+  messageDesc(file_courtside_v1_insight, 11);
 
 /**
  * Box score of the players whose line changed.
@@ -935,7 +987,7 @@ export type BoxUpdate = Message<"courtside.v1.BoxUpdate"> & {
  * Use `create(BoxUpdateSchema)` to create a new message.
  */
 export const BoxUpdateSchema: GenMessage<BoxUpdate> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 11);
+  messageDesc(file_courtside_v1_insight, 12);
 
 /**
  * One message on the INSIGHTS stream.
@@ -994,5 +1046,5 @@ export type Insight = Message<"courtside.v1.Insight"> & {
  * Use `create(InsightSchema)` to create a new message.
  */
 export const InsightSchema: GenMessage<Insight> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_insight, 12);
+  messageDesc(file_courtside_v1_insight, 13);
 

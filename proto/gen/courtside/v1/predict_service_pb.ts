@@ -8,13 +8,14 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { FeatureVector, GameState, Prediction } from "./insight_pb.ts";
 import { file_courtside_v1_insight } from "./insight_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file courtside/v1/predict_service.proto.
  */
 export const file_courtside_v1_predict_service: GenFile = /*@__PURE__*/
-  fileDesc("CiJjb3VydHNpZGUvdjEvcHJlZGljdF9zZXJ2aWNlLnByb3RvEgxjb3VydHNpZGUudjEiiwEKDlByZWRpY3RSZXF1ZXN0EigKBXN0YXRlGAEgASgLMhcuY291cnRzaWRlLnYxLkdhbWVTdGF0ZUgAEi8KCGZlYXR1cmVzGAIgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3JIABIVCg1tb2RlbF92ZXJzaW9uGAMgASgJQgcKBWlucHV0Ij8KD1ByZWRpY3RSZXNwb25zZRIsCgpwcmVkaWN0aW9uGAEgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24iRQoTUHJlZGljdEJhdGNoUmVxdWVzdBIuCghyZXF1ZXN0cxgBIAMoCzIcLmNvdXJ0c2lkZS52MS5QcmVkaWN0UmVxdWVzdCJFChRQcmVkaWN0QmF0Y2hSZXNwb25zZRItCgtwcmVkaWN0aW9ucxgBIAMoCzIYLmNvdXJ0c2lkZS52MS5QcmVkaWN0aW9uIlEKFFByZWRpY3RTdHJlYW1SZXF1ZXN0EgoKAmlkGAEgASgEEi0KB3JlcXVlc3QYAiABKAsyHC5jb3VydHNpZGUudjEuUHJlZGljdFJlcXVlc3QiUQoVUHJlZGljdFN0cmVhbVJlc3BvbnNlEgoKAmlkGAEgASgEEiwKCnByZWRpY3Rpb24YAiABKAsyGC5jb3VydHNpZGUudjEuUHJlZGljdGlvbiITChFMaXN0TW9kZWxzUmVxdWVzdCI5ChJMaXN0TW9kZWxzUmVzcG9uc2USIwoGbW9kZWxzGAEgAygLMhMuY291cnRzaWRlLnYxLk1vZGVsIigKD0dldE1vZGVsUmVxdWVzdBIVCg1tb2RlbF92ZXJzaW9uGAEgASgJIjYKEEdldE1vZGVsUmVzcG9uc2USIgoFbW9kZWwYASABKAsyEy5jb3VydHNpZGUudjEuTW9kZWwihwIKBU1vZGVsEgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoCRITCgtzY2hlbWFfaGFzaBgDIAEoCRInCghmZWF0dXJlcxgEIAMoCzIVLmNvdXJ0c2lkZS52MS5GZWF0dXJlEhMKC29ubnhfc2hhMjU2GAUgASgJEhcKD3RyYWluZWRfc2Vhc29ucxgGIAMoCRIxCgdtZXRyaWNzGAcgAygLMiAuY291cnRzaWRlLnYxLk1vZGVsLk1ldHJpY3NFbnRyeRIQCghjaGFtcGlvbhgIIAEoCBouCgxNZXRyaWNzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgBOgI4ASI6CgdGZWF0dXJlEgwKBG5hbWUYASABKAkSDAoEdW5pdBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCTKpAwoOUHJlZGljdFNlcnZpY2USRgoHUHJlZGljdBIcLmNvdXJ0c2lkZS52MS5QcmVkaWN0UmVxdWVzdBodLmNvdXJ0c2lkZS52MS5QcmVkaWN0UmVzcG9uc2USVQoMUHJlZGljdEJhdGNoEiEuY291cnRzaWRlLnYxLlByZWRpY3RCYXRjaFJlcXVlc3QaIi5jb3VydHNpZGUudjEuUHJlZGljdEJhdGNoUmVzcG9uc2USXAoNUHJlZGljdFN0cmVhbRIiLmNvdXJ0c2lkZS52MS5QcmVkaWN0U3RyZWFtUmVxdWVzdBojLmNvdXJ0c2lkZS52MS5QcmVkaWN0U3RyZWFtUmVzcG9uc2UoATABEk8KCkxpc3RNb2RlbHMSHy5jb3VydHNpZGUudjEuTGlzdE1vZGVsc1JlcXVlc3QaIC5jb3VydHNpZGUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlEkkKCEdldE1vZGVsEh0uY291cnRzaWRlLnYxLkdldE1vZGVsUmVxdWVzdBoeLmNvdXJ0c2lkZS52MS5HZXRNb2RlbFJlc3BvbnNlYgZwcm90bzM", [file_courtside_v1_insight]);
+  fileDesc("CiJjb3VydHNpZGUvdjEvcHJlZGljdF9zZXJ2aWNlLnByb3RvEgxjb3VydHNpZGUudjEinAEKDlByZWRpY3RSZXF1ZXN0EigKBXN0YXRlGAEgASgLMhcuY291cnRzaWRlLnYxLkdhbWVTdGF0ZUgAEi8KCGZlYXR1cmVzGAIgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3JIABIVCg1tb2RlbF92ZXJzaW9uGAMgASgJEg8KB2V4cGxhaW4YBCABKAhCBwoFaW5wdXQibwoPUHJlZGljdFJlc3BvbnNlEiwKCnByZWRpY3Rpb24YASABKAsyGC5jb3VydHNpZGUudjEuUHJlZGljdGlvbhIuCgtleHBsYW5hdGlvbhgCIAEoCzIZLmNvdXJ0c2lkZS52MS5FeHBsYW5hdGlvbiJFChNQcmVkaWN0QmF0Y2hSZXF1ZXN0Ei4KCHJlcXVlc3RzGAEgAygLMhwuY291cnRzaWRlLnYxLlByZWRpY3RSZXF1ZXN0InYKFFByZWRpY3RCYXRjaFJlc3BvbnNlEi0KC3ByZWRpY3Rpb25zGAEgAygLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SLwoMZXhwbGFuYXRpb25zGAIgAygLMhkuY291cnRzaWRlLnYxLkV4cGxhbmF0aW9uIlEKFFByZWRpY3RTdHJlYW1SZXF1ZXN0EgoKAmlkGAEgASgEEi0KB3JlcXVlc3QYAiABKAsyHC5jb3VydHNpZGUudjEuUHJlZGljdFJlcXVlc3QigQEKFVByZWRpY3RTdHJlYW1SZXNwb25zZRIKCgJpZBgBIAEoBBIsCgpwcmVkaWN0aW9uGAIgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SLgoLZXhwbGFuYXRpb24YAyABKAsyGS5jb3VydHNpZGUudjEuRXhwbGFuYXRpb24ihgEKC0V4cGxhbmF0aW9uEhgKEHByZWdhbWVfd2luX3Byb2IYASABKAESGAoQcHJlZ2FtZV9sb2dfb2RkcxgCIAEoARIQCghsb2dfb2RkcxgDIAEoARIxCg1jb250cmlidXRpb25zGAQgAygLMhouY291cnRzaWRlLnYxLkNvbnRyaWJ1dGlvbiJXCgxDb250cmlidXRpb24SDwoHZmVhdHVyZRgBIAEoCRINCgV2YWx1ZRgCIAEoARIVCg10aXBfb2ZmX3ZhbHVlGAMgASgBEhAKCGxvZ19vZGRzGAQgASgBIhMKEUxpc3RNb2RlbHNSZXF1ZXN0IjkKEkxpc3RNb2RlbHNSZXNwb25zZRIjCgZtb2RlbHMYASADKAsyEy5jb3VydHNpZGUudjEuTW9kZWwiKAoPR2V0TW9kZWxSZXF1ZXN0EhUKDW1vZGVsX3ZlcnNpb24YASABKAkiXQoQR2V0TW9kZWxSZXNwb25zZRIiCgVtb2RlbBgBIAEoCzITLmNvdXJ0c2lkZS52MS5Nb2RlbBIlCgRjYXJkGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCLfAgoFTW9kZWwSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhMKC3NjaGVtYV9oYXNoGAMgASgJEicKCGZlYXR1cmVzGAQgAygLMhUuY291cnRzaWRlLnYxLkZlYXR1cmUSEwoLb25ueF9zaGEyNTYYBSABKAkSFwoPdHJhaW5lZF9zZWFzb25zGAYgAygJEjEKB21ldHJpY3MYByADKAsyIC5jb3VydHNpZGUudjEuTW9kZWwuTWV0cmljc0VudHJ5EhAKCGNoYW1waW9uGAggASgIEg8KB2FsaWFzZXMYCSADKAkSHgoRaW50ZXJ2YWxfY292ZXJhZ2UYCiABKAFIAIgBARIPCgdyZWZ1c2FsGAsgASgJGi4KDE1ldHJpY3NFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAE6AjgBQhQKEl9pbnRlcnZhbF9jb3ZlcmFnZSI6CgdGZWF0dXJlEgwKBG5hbWUYASABKAkSDAoEdW5pdBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCTKpAwoOUHJlZGljdFNlcnZpY2USRgoHUHJlZGljdBIcLmNvdXJ0c2lkZS52MS5QcmVkaWN0UmVxdWVzdBodLmNvdXJ0c2lkZS52MS5QcmVkaWN0UmVzcG9uc2USVQoMUHJlZGljdEJhdGNoEiEuY291cnRzaWRlLnYxLlByZWRpY3RCYXRjaFJlcXVlc3QaIi5jb3VydHNpZGUudjEuUHJlZGljdEJhdGNoUmVzcG9uc2USXAoNUHJlZGljdFN0cmVhbRIiLmNvdXJ0c2lkZS52MS5QcmVkaWN0U3RyZWFtUmVxdWVzdBojLmNvdXJ0c2lkZS52MS5QcmVkaWN0U3RyZWFtUmVzcG9uc2UoATABEk8KCkxpc3RNb2RlbHMSHy5jb3VydHNpZGUudjEuTGlzdE1vZGVsc1JlcXVlc3QaIC5jb3VydHNpZGUudjEuTGlzdE1vZGVsc1Jlc3BvbnNlEkkKCEdldE1vZGVsEh0uY291cnRzaWRlLnYxLkdldE1vZGVsUmVxdWVzdBoeLmNvdXJ0c2lkZS52MS5HZXRNb2RlbFJlc3BvbnNlYgZwcm90bzM", [file_courtside_v1_insight, file_google_protobuf_struct]);
 
 /**
  * One state to score.
@@ -40,11 +41,18 @@ export type PredictRequest = Message<"courtside.v1.PredictRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * Version to use; empty for the champion.
+   * Version or alias (champion, challenger, ...) to use; empty for the champion.
    *
    * @generated from field: string model_version = 3;
    */
   modelVersion: string;
+
+  /**
+   * Also tell why: contributions of the features. Only for a state.
+   *
+   * @generated from field: bool explain = 4;
+   */
+  explain: boolean;
 };
 
 /**
@@ -62,6 +70,13 @@ export type PredictResponse = Message<"courtside.v1.PredictResponse"> & {
    * @generated from field: courtside.v1.Prediction prediction = 1;
    */
   prediction?: Prediction | undefined;
+
+  /**
+   * Present when the request asked for it.
+   *
+   * @generated from field: courtside.v1.Explanation explanation = 2;
+   */
+  explanation?: Explanation | undefined;
 };
 
 /**
@@ -96,6 +111,13 @@ export type PredictBatchResponse = Message<"courtside.v1.PredictBatchResponse"> 
    * @generated from field: repeated courtside.v1.Prediction predictions = 1;
    */
   predictions: Prediction[];
+
+  /**
+   * One for each request that asked, in their order.
+   *
+   * @generated from field: repeated courtside.v1.Explanation explanations = 2;
+   */
+  explanations: Explanation[];
 };
 
 /**
@@ -142,6 +164,13 @@ export type PredictStreamResponse = Message<"courtside.v1.PredictStreamResponse"
    * @generated from field: courtside.v1.Prediction prediction = 2;
    */
   prediction?: Prediction | undefined;
+
+  /**
+   * Present when the request asked for it.
+   *
+   * @generated from field: courtside.v1.Explanation explanation = 3;
+   */
+  explanation?: Explanation | undefined;
 };
 
 /**
@@ -150,6 +179,87 @@ export type PredictStreamResponse = Message<"courtside.v1.PredictStreamResponse"
  */
 export const PredictStreamResponseSchema: GenMessage<PredictStreamResponse> = /*@__PURE__*/
   messageDesc(file_courtside_v1_predict_service, 5);
+
+/**
+ * Why a probability is what it is: contributions on the log odds, from the pre-game value to the prediction.
+ * pregame_log_odds + sum of contributions = log_odds.
+ *
+ * @generated from message courtside.v1.Explanation
+ */
+export type Explanation = Message<"courtside.v1.Explanation"> & {
+  /**
+   * Where the sum starts: the state's home_pregame_win_prob, else that of its ratings, else the home-court rate.
+   *
+   * @generated from field: double pregame_win_prob = 1;
+   */
+  pregameWinProb: number;
+
+  /**
+   * @generated from field: double pregame_log_odds = 2;
+   */
+  pregameLogOdds: number;
+
+  /**
+   * Of the prediction, before it is rounded to a float.
+   *
+   * @generated from field: double log_odds = 3;
+   */
+  logOdds: number;
+
+  /**
+   * tip_off first, then the features that changed since, largest first.
+   *
+   * @generated from field: repeated courtside.v1.Contribution contributions = 4;
+   */
+  contributions: Contribution[];
+};
+
+/**
+ * Describes the message courtside.v1.Explanation.
+ * Use `create(ExplanationSchema)` to create a new message.
+ */
+export const ExplanationSchema: GenMessage<Explanation> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_predict_service, 6);
+
+/**
+ * What one feature adds to the log odds, as its Shapley value between tip-off and now.
+ *
+ * @generated from message courtside.v1.Contribution
+ */
+export type Contribution = Message<"courtside.v1.Contribution"> & {
+  /**
+   * Name of the feature, or tip_off: the model's own view at tip-off less the pre-game value.
+   *
+   * @generated from field: string feature = 1;
+   */
+  feature: string;
+
+  /**
+   * Its value now and at tip-off; the pre-game probability's log odds for tip_off.
+   *
+   * @generated from field: double value = 2;
+   */
+  value: number;
+
+  /**
+   * @generated from field: double tip_off_value = 3;
+   */
+  tipOffValue: number;
+
+  /**
+   * Added to the log odds of the home team.
+   *
+   * @generated from field: double log_odds = 4;
+   */
+  logOdds: number;
+};
+
+/**
+ * Describes the message courtside.v1.Contribution.
+ * Use `create(ContributionSchema)` to create a new message.
+ */
+export const ContributionSchema: GenMessage<Contribution> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_predict_service, 7);
 
 /**
  * @generated from message courtside.v1.ListModelsRequest
@@ -162,7 +272,7 @@ export type ListModelsRequest = Message<"courtside.v1.ListModelsRequest"> & {
  * Use `create(ListModelsRequestSchema)` to create a new message.
  */
 export const ListModelsRequestSchema: GenMessage<ListModelsRequest> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_predict_service, 6);
+  messageDesc(file_courtside_v1_predict_service, 8);
 
 /**
  * @generated from message courtside.v1.ListModelsResponse
@@ -179,14 +289,14 @@ export type ListModelsResponse = Message<"courtside.v1.ListModelsResponse"> & {
  * Use `create(ListModelsResponseSchema)` to create a new message.
  */
 export const ListModelsResponseSchema: GenMessage<ListModelsResponse> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_predict_service, 7);
+  messageDesc(file_courtside_v1_predict_service, 9);
 
 /**
  * @generated from message courtside.v1.GetModelRequest
  */
 export type GetModelRequest = Message<"courtside.v1.GetModelRequest"> & {
   /**
-   * Empty for the champion.
+   * Version or alias; empty for the champion.
    *
    * @generated from field: string model_version = 1;
    */
@@ -198,7 +308,7 @@ export type GetModelRequest = Message<"courtside.v1.GetModelRequest"> & {
  * Use `create(GetModelRequestSchema)` to create a new message.
  */
 export const GetModelRequestSchema: GenMessage<GetModelRequest> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_predict_service, 8);
+  messageDesc(file_courtside_v1_predict_service, 10);
 
 /**
  * @generated from message courtside.v1.GetModelResponse
@@ -208,6 +318,13 @@ export type GetModelResponse = Message<"courtside.v1.GetModelResponse"> & {
    * @generated from field: courtside.v1.Model model = 1;
    */
   model?: Model | undefined;
+
+  /**
+   * The model card as it was published.
+   *
+   * @generated from field: google.protobuf.Struct card = 2;
+   */
+  card?: JsonObject | undefined;
 };
 
 /**
@@ -215,7 +332,7 @@ export type GetModelResponse = Message<"courtside.v1.GetModelResponse"> & {
  * Use `create(GetModelResponseSchema)` to create a new message.
  */
 export const GetModelResponseSchema: GenMessage<GetModelResponse> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_predict_service, 9);
+  messageDesc(file_courtside_v1_predict_service, 11);
 
 /**
  * A model and what it may be trusted for.
@@ -268,6 +385,27 @@ export type Model = Message<"courtside.v1.Model"> & {
    * @generated from field: bool champion = 8;
    */
   champion: boolean;
+
+  /**
+   * Names that stand for this version at present, for example champion.
+   *
+   * @generated from field: repeated string aliases = 9;
+   */
+  aliases: string[];
+
+  /**
+   * Share of outcomes that intervals are made to hold, 0..1; absent when the model gives none.
+   *
+   * @generated from field: optional double interval_coverage = 10;
+   */
+  intervalCoverage?: number | undefined;
+
+  /**
+   * Why the server cannot use this version, for example a foreign schema; empty when it can.
+   *
+   * @generated from field: string refusal = 11;
+   */
+  refusal: string;
 };
 
 /**
@@ -275,7 +413,7 @@ export type Model = Message<"courtside.v1.Model"> & {
  * Use `create(ModelSchema)` to create a new message.
  */
 export const ModelSchema: GenMessage<Model> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_predict_service, 10);
+  messageDesc(file_courtside_v1_predict_service, 12);
 
 /**
  * One model input.
@@ -304,11 +442,13 @@ export type Feature = Message<"courtside.v1.Feature"> & {
  * Use `create(FeatureSchema)` to create a new message.
  */
 export const FeatureSchema: GenMessage<Feature> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_predict_service, 11);
+  messageDesc(file_courtside_v1_predict_service, 13);
 
 /**
  * Scores states of games. Errors: INVALID_ARGUMENT names field, value and rule; NOT_FOUND for an unknown model;
- * FAILED_PRECONDITION for a foreign schema hash; RESOURCE_EXHAUSTED when the queue is full.
+ * FAILED_PRECONDITION for a foreign schema hash; RESOURCE_EXHAUSTED when the server or the caller's share of it is
+ * full, with the trailer `grpc-retry-pushback-ms`; DEADLINE_EXCEEDED without work when the deadline has passed;
+ * UNAUTHENTICATED without the token when the server asks for one.
  *
  * @generated from service courtside.v1.PredictService
  */
@@ -334,7 +474,7 @@ export const PredictService: GenService<{
     output: typeof PredictBatchResponseSchema;
   },
   /**
-   * Scores states as they come; answers are in the order of the requests.
+   * Scores states as they come; answers are in the order of the requests. Reading pauses while answers are not read.
    *
    * @generated from rpc courtside.v1.PredictService.PredictStream
    */
@@ -354,7 +494,7 @@ export const PredictService: GenService<{
     output: typeof ListModelsResponseSchema;
   },
   /**
-   * Describes one model.
+   * Describes one model, with its card.
    *
    * @generated from rpc courtside.v1.PredictService.GetModel
    */
