@@ -3,7 +3,7 @@ import { createLog } from "../../base/log.ts";
 import { startDashboard } from "../../dashboard/server.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { connectPredict } from "../../serving/client.ts";
-import { createGateway } from "../../serving/gateway.ts";
+import { createGateway } from "../../serving/http/gateway.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import { type Command, type CommandContext } from "../command.ts";
 import { integerFlag, textFlag } from "../flags.ts";

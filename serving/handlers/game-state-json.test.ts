@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { featureVectorOf } from "../../features/mod.ts";
 import { GameStateSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../../proto/gen/courtside/v1/play_pb.ts";
-import { parseGameState } from "./game-state-json.ts";
+import { parseRequest } from "./game-state-json.ts";
 import { InvalidInputError } from "./validate.ts";
 
 const STATE = {
@@ -16,6 +16,13 @@ const STATE = {
   clock_remaining_s: 312.4,
   possession: "NONE",
 };
+/** The state of a request, and how it was spelled. */
+function parseGameState(json: unknown) {
+  const { request, camelCase } = parseRequest(json);
+  if (request.input.case !== "state") throw new TypeError("a state was expected");
+  return { state: request.input.value, camelCase };
+}
+
 const RUNS = { seed: Number(process.env["SEED"] ?? 20_240_611), numRuns: 1_000 };
 
 test("all spellings give the same state", () => {

@@ -1,30 +1,37 @@
 import { create, fromJson, type DescField, type JsonValue } from "@bufbuild/protobuf";
 import { errorText } from "../../base/errors.ts";
-import { GameStateSchema, type GameState } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import { GameStateSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import {
+  PredictRequestSchema,
+  type PredictRequest,
+} from "../../proto/gen/courtside/v1/predict_service_pb.ts";
 import { gameStateViolations, InvalidInputError, valueText, type Violation } from "./validate.ts";
 
-/** A game state as it came, and how its fields were spelled. */
-export interface ParsedGameState {
-  readonly state: GameState;
+/** A request as it came, and how its fields were spelled. */
+export interface ParsedRequest {
+  readonly request: PredictRequest;
   /** True for `gameId`, false for `game_id`: the answer is spelled in the same way. */
   readonly camelCase: boolean;
 }
 
 /**
- * Reads a game state from JSON: Protobuf JSON with field names in snake_case or camelCase, `possession` also as
- * HOME, AWAY or NONE; bare, or as `{"state": {...}}`.
+ * Reads a request from JSON: a game state as Protobuf JSON with field names in snake_case or camelCase, `possession`
+ * also as HOME, AWAY or NONE; bare, or as `{"state": {...}, "explain": true, "model_version": "..."}`.
+ * @param prefix - put before each field in errors, for example `[3].`.
  * @throws InvalidInputError naming every field that cannot be read or is out of range.
  */
-export function parseGameState(json: unknown): ParsedGameState {
-  const fields = fieldsOf(json);
+export function parseRequest(json: unknown, prefix = ""): ParsedRequest {
+  const { fields, explain, modelVersion } = partsOf(json, prefix);
   const state = create(GameStateSchema);
   const violations: Violation[] = [];
   for (const [name, value] of Object.entries(fields)) {
     if (value === null) continue;
+    if (violations.length >= MAX_VIOLATIONS) break;
     const field = FIELDS.get(name);
     if (field === undefined) {
       const rule = `is not a field of a game state; fields are ${FIELD_NAMES.join(", ")}`;
-      violations.push({ field: name, value: valueText(value), rule });
+      const shown = name.slice(0, MAX_NAME_CHARS).toWellFormed();
+      violations.push({ field: prefix + shown, value: valueText(value), rule });
       continue;
     }
     try {
@@ -32,16 +39,22 @@ export function parseGameState(json: unknown): ParsedGameState {
       Reflect.set(state, field.localName, Reflect.get(read, field.localName));
     } catch (error) {
       const rule = `${ruleOf(field)}${nestedHint(field, error)}`;
-      violations.push({ field: field.name, value: valueText(value), rule });
+      violations.push({ field: prefix + field.name, value: valueText(value), rule });
     }
   }
   const unread = new Set(violations.map(({ field }) => field));
-  const broken = gameStateViolations(state).filter(({ field }) => !unread.has(field));
+  const broken = gameStateViolations(state, prefix).filter(({ field }) => !unread.has(field));
   if (violations.length + broken.length > 0)
     throw new InvalidInputError([...violations, ...broken]);
-  const camelCase = "gameId" in fields;
-  return { state, camelCase };
+  const input = { case: "state" as const, value: state };
+  const request = create(PredictRequestSchema, { input, explain, modelVersion });
+  return { request, camelCase: "gameId" in fields };
 }
+
+/** Wrong fields that are told at once: more than a state has are not worth an answer. */
+const MAX_VIOLATIONS = 48;
+/** Characters of an unknown name that an error repeats. */
+const MAX_NAME_CHARS = 100;
 
 /** Field by either spelling. */
 const FIELDS: ReadonlyMap<string, DescField> = new Map(
@@ -52,20 +65,43 @@ const FIELDS: ReadonlyMap<string, DescField> = new Map(
 );
 const FIELD_NAMES = GameStateSchema.fields.map(({ name }) => name);
 
-function fieldsOf(json: unknown): Record<string, JsonValue> {
-  if (isObject(json) && "state" in json) {
-    const extra = Object.keys(json).find((key) => key !== "state");
-    if (extra !== undefined) {
-      const rule = 'cannot stand beside "state"';
-      throw new InvalidInputError([{ field: extra, value: valueText(json[extra]), rule }]);
-    }
-    if (isObject(json["state"])) return json["state"];
-    const rule = "must be a JSON object with the fields of a game state";
-    throw new InvalidInputError([{ field: "state", value: valueText(json["state"]), rule }]);
+interface Parts {
+  readonly fields: Record<string, JsonValue>;
+  readonly explain: boolean;
+  readonly modelVersion: string;
+}
+
+/** What may stand beside the state in a wrapped request, by either spelling. */
+const OPTIONS: ReadonlyMap<string, "explain" | "modelVersion"> = new Map([
+  ["explain", "explain"],
+  ["model_version", "modelVersion"],
+  ["modelVersion", "modelVersion"],
+]);
+
+function partsOf(json: unknown, prefix: string): Parts {
+  const refuse = (field: string, value: unknown, rule: string): never => {
+    throw new InvalidInputError([{ field: prefix + field, value: valueText(value), rule }]);
+  };
+  if (!isObject(json)) {
+    return refuse("body", json, 'must be a JSON object: a game state, or {"state": {...}}');
   }
-  if (isObject(json)) return json;
-  const rule = 'must be a JSON object: a game state, or {"state": {...}}';
-  throw new InvalidInputError([{ field: "body", value: valueText(json), rule }]);
+  if (!("state" in json)) return { fields: json, explain: false, modelVersion: "" };
+  const options: { explain: unknown; modelVersion: unknown } = { explain: false, modelVersion: "" };
+  for (const [key, value] of Object.entries(json)) {
+    if (key === "state") continue;
+    const option = OPTIONS.get(key);
+    const rule = 'cannot stand beside "state"; explain and model_version can';
+    if (option === undefined) return refuse(key, value, rule);
+    options[option] = value;
+  }
+  const { explain, modelVersion } = options;
+  if (typeof explain !== "boolean") return refuse("explain", explain, "must be true or false");
+  if (typeof modelVersion !== "string") {
+    return refuse("model_version", modelVersion, "must be a string: a version or an alias");
+  }
+  if (isObject(json["state"])) return { fields: json["state"], explain, modelVersion };
+  const rule = "must be a JSON object with the fields of a game state";
+  return refuse("state", json["state"], rule);
 }
 
 function isObject(value: unknown): value is Record<string, JsonValue> {

@@ -218,17 +218,11 @@ async function scoreRows(registry: ModelRegistry, work: RowWork): Promise<void> 
   const shadows = await shadowing;
   const breath = startBreath();
   for (const [i, row] of rows.entries()) {
-    const [request, vector] = [requests[row], vectors[row]];
-    if (request === undefined || vector === undefined) continue;
+    const request = requests[row];
+    if (request === undefined) continue;
     const shadow = shadows?.(i);
     const now = { outputs, row: i };
-    const prediction = predictionOf(
-      request,
-      model.card,
-      vector,
-      now,
-      shadow === undefined ? [] : [shadow],
-    );
+    const prediction = predictionOf(request, model.card, now, shadow === undefined ? [] : [shadow]);
     answers[row] = { prediction, explanation: undefined };
     if (breath.isDue()) await breath.take();
   }

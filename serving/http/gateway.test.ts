@@ -1,12 +1,12 @@
 import { createServer, type Server } from "node:http";
 import { type AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { FEATURE_SCHEMA_HASH } from "../features/mod.ts";
-import { handMadeModel, temporaryModels, type ModelFolder } from "../tests/support/models.ts";
-import { connectPredict, type PredictClient } from "./client.ts";
+import { FEATURE_SCHEMA_HASH } from "../../features/mod.ts";
+import { handMadeModel, temporaryModels, type ModelFolder } from "../../tests/support/models.ts";
+import { connectPredict, type PredictClient } from "../client.ts";
 import { createGateway } from "./gateway.ts";
-import { openRegistry, type ModelRegistry } from "./model/registry.ts";
-import { startServing, type Serving } from "./server.ts";
+import { openRegistry, type ModelRegistry } from "../model/registry.ts";
+import { startServing, type Serving } from "../server.ts";
 
 let models: ModelFolder;
 let registry: ModelRegistry;
