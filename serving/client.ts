@@ -130,72 +130,12 @@ const ONE = methodDefinition(PredictService.method.predict);
 
 /** @param address - `host:port`; the connection is made with the first call. */
 export function connectPredict(address: string, options: ClientOptions = {}): PredictClient {
-  const { tracing = noTracing, token, maxCalls = MAX_CALLS, hedgeAfterMs } = options;
   const client = new Client(
     address,
     options.credentials ?? credentials.createInsecure(),
     CHANNEL_OPTIONS,
   );
-  const budget = createRetryBudget();
-  const throttle = createThrottle();
-  let calls = 0;
-
-  /** One try, and a second beside it when calls are hedged; tells the throttle how it went. */
-  const attempt = async <I, O>(
-    method: MethodDefinition<I, O>,
-    request: I,
-    metadata: Metadata,
-    deadline: number,
-  ): Promise<O> => {
-    try {
-      const once = (): StartedCall<O> => unary(client, method, request, metadata, deadline);
-      const response = await (hedgeAfterMs === undefined
-        ? once().response
-        : hedged(once, hedgeAfterMs, () => budget.take()));
-      throttle.tell(true);
-      budget.answered();
-      return response;
-    } catch (error) {
-      const isRefused = isServiceError(error) && error.code === status.RESOURCE_EXHAUSTED;
-      throttle.tell(!isRefused);
-      throw error;
-    }
-  };
-  /** One call with tries; spans only for calls that carry a trace. */
-  const call = async <I, O>(
-    method: MethodDefinition<I, O>,
-    request: I,
-    { deadlineMs, traceparent }: CallOptions,
-  ): Promise<O> => {
-    if (calls >= maxCalls || !throttle.mayAsk()) {
-      const why = calls >= maxCalls ? `${maxCalls} calls are under way` : "it refuses most calls";
-      throw new PredictThrottledError(`the scoring server at ${address} is full: ${why}`);
-    }
-    calls += 1;
-    const span =
-      traceparent === undefined
-        ? undefined
-        : tracing.start("predict call", { kind: "client", parent: traceparent });
-    const metadata = new Metadata();
-    // A tracing that traces nothing has no traceparent of its own: the caller's goes on.
-    const carried = span?.traceparent === "" ? traceparent : span?.traceparent;
-    if (carried !== undefined) metadata.set(TRACEPARENT_HEADER, carried);
-    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-    try {
-      return await withTries(
-        address,
-        deadlineMs,
-        () => budget.take(),
-        (deadline) => attempt(method, request, metadata, deadline),
-      );
-    } catch (error) {
-      span?.fail(error);
-      throw error;
-    } finally {
-      calls -= 1;
-      span?.end();
-    }
-  };
+  const call = createCaller(client, address, options);
   const answers: PredictClient["answers"] = async (requests, callOptions) => {
     const found: PredictAnswer[] = [];
     for (let from = 0; from < requests.length; from += MAX_BATCH_REQUESTS) {
@@ -236,6 +176,73 @@ export function connectPredict(address: string, options: ClientOptions = {}): Pr
         });
       }),
     close: () => client.close(),
+  };
+}
+
+type Caller = <I, O>(
+  method: MethodDefinition<I, O>,
+  request: I,
+  options: CallOptions,
+) => Promise<O>;
+
+/** Makes calls with tries, within the budget and the throttle of their connection. */
+function createCaller(client: Client, address: string, options: ClientOptions): Caller {
+  const { tracing = noTracing, token, maxCalls = MAX_CALLS, hedgeAfterMs } = options;
+  const budget = createRetryBudget();
+  const throttle = createThrottle();
+  let calls = 0;
+
+  /** One try, and a second beside it when calls are hedged; tells the throttle how it went. */
+  const attempt = async <I, O>(
+    method: MethodDefinition<I, O>,
+    request: I,
+    metadata: Metadata,
+    deadline: number,
+  ): Promise<O> => {
+    try {
+      const once = (): StartedCall<O> => unary(client, method, request, metadata, deadline);
+      const response = await (hedgeAfterMs === undefined
+        ? once().response
+        : hedged(once, hedgeAfterMs, () => budget.take()));
+      throttle.tell(true);
+      budget.answered();
+      return response;
+    } catch (error) {
+      const isRefused = isServiceError(error) && error.code === status.RESOURCE_EXHAUSTED;
+      throttle.tell(!isRefused);
+      throw error;
+    }
+  };
+  // Spans are only for calls that carry a trace.
+  return async (method, request, { deadlineMs, traceparent }) => {
+    if (calls >= maxCalls || !throttle.mayAsk()) {
+      const why = calls >= maxCalls ? `${maxCalls} calls are under way` : "it refuses most calls";
+      throw new PredictThrottledError(`the scoring server at ${address} is full: ${why}`);
+    }
+    calls += 1;
+    const span =
+      traceparent === undefined
+        ? undefined
+        : tracing.start("predict call", { kind: "client", parent: traceparent });
+    const metadata = new Metadata();
+    // A tracing that traces nothing has no traceparent of its own: the caller's goes on.
+    const carried = span?.traceparent === "" ? traceparent : span?.traceparent;
+    if (carried !== undefined) metadata.set(TRACEPARENT_HEADER, carried);
+    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
+    try {
+      return await withTries(
+        address,
+        deadlineMs,
+        () => budget.take(),
+        (deadline) => attempt(method, request, metadata, deadline),
+      );
+    } catch (error) {
+      span?.fail(error);
+      throw error;
+    } finally {
+      calls -= 1;
+      span?.end();
+    }
   };
 }
 

@@ -115,7 +115,11 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
       httpPort === undefined
         ? undefined
         : await startHttp({
-            ...{ ...options, predictor, isReady, port: httpPort, host },
+            ...options,
+            predictor,
+            isReady,
+            port: httpPort,
+            host,
             answerMetrics: metrics.answerMetrics,
           });
     metrics.reportHealth({ notReady: () => (serving.isReady ? undefined : "stopping") });

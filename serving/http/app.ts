@@ -162,7 +162,7 @@ function admit(app: FastifyInstance, { tokens, admission }: HttpAppOptions): voi
 }
 
 function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): void {
-  const told = toHttpError(error);
+  const told = toHttpError(error, request.routeOptions.bodyLimit);
   if (told.httpStatus === 500) log.error("call failed", error, { method: request.url });
   if (told.retryAfterMs !== undefined) {
     void reply.header("retry-after", String(Math.ceil(told.retryAfterMs / 1_000)));

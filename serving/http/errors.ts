@@ -35,9 +35,12 @@ const MAX_VIOLATIONS = 64;
 /** A scoring server that is away is back within a second or two. */
 const AWAY_RETRY_MS = 1_000;
 
-/** The only place where errors become HTTP statuses; the text of an unknown error stays inside. */
-export function toHttpError(error: unknown): HttpError {
-  const told = ownError(error) ?? remoteError(error) ?? frameworkError(error);
+/**
+ * The only place where errors become HTTP statuses; the text of an unknown error stays inside.
+ * @param bodyLimit - of the route, bytes.
+ */
+export function toHttpError(error: unknown, bodyLimit = 0): HttpError {
+  const told = ownError(error) ?? remoteError(error) ?? frameworkError(error, bodyLimit);
   if (told !== undefined) return told;
   return {
     httpStatus: 500,
@@ -102,11 +105,15 @@ function remoteError(error: unknown): HttpError | undefined {
 }
 
 /** What the framework refuses by itself, in this server's words. */
-function frameworkError(error: unknown): HttpError | undefined {
+function frameworkError(error: unknown, bodyLimit: number): HttpError | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;
   switch (error.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return { httpStatus: 413, code: "BODY_TOO_LARGE", message: error.message };
+      return {
+        httpStatus: 413,
+        code: "BODY_TOO_LARGE",
+        message: `the body must be at most ${bodyLimit} bytes`,
+      };
     case "FST_ERR_CTP_INVALID_CONTENT_LENGTH":
       return {
         httpStatus: 400,

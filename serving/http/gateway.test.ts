@@ -126,7 +126,10 @@ test.each([
   [{ ...SNAKE, home_last_2_min: { points: -3 } }, "home_last_2_min", '{"points":-3}'],
   [{ state: 3 }, "state", "3"],
   [{ state: SNAKE, model: "x" }, "model", '"x"'],
-  [[1, 2], "body", "[1,2]"],
+  [[1, 2], "[0].body", "1"],
+  [[SNAKE, { ...SNAKE, period: 99 }], "[1].period", "99"],
+  [{ state: SNAKE, explain: "yes" }, "explain", '"yes"'],
+  ["7", "body", "7"],
 ])("a bad field is a 400 that names field, value and rule: %j", async (body, field, value) => {
   const answer = await post(body);
   expect(answer.status).toBe(400);
@@ -155,9 +158,9 @@ test("another content type is a 415", async () => {
 });
 
 test("a body over the limit is a 413", async () => {
-  const { status, body } = await post({ ...SNAKE, game_id: "x".repeat(70_000) });
+  const { status, body } = await post({ ...SNAKE, game_id: "x".repeat(300_000) });
   expect(status).toBe(413);
-  expect(body.error?.message).toContain("65536");
+  expect(body.error?.message).toContain("262144");
 });
 
 test("a method other than POST is a 405 that says what is allowed", async () => {

@@ -23,8 +23,9 @@ export function addOpenInferenceRoutes(
 ): void {
   void app.register(
     (v2, _options, done) => {
-      v2.setErrorHandler((error, _request, reply) => {
-        const { httpStatus, message, retryAfterMs } = toHttpError(error);
+      v2.setErrorHandler((error, request, reply) => {
+        const { bodyLimit } = request.routeOptions;
+        const { httpStatus, message, retryAfterMs } = toHttpError(error, bodyLimit);
         if (retryAfterMs !== undefined) {
           void reply.header("retry-after", String(Math.ceil(retryAfterMs / 1_000)));
         }

@@ -75,7 +75,12 @@ function paths(): Json {
     post: {
       summary: "Score one state, or an array of them",
       parameters: [
-        { name: "explain", in: "query", schema: { type: "boolean" }, description: "Also tell why." },
+        {
+          name: "explain",
+          in: "query",
+          schema: { type: "boolean" },
+          description: "Also tell why.",
+        },
       ],
       requestBody: {
         required: true,

@@ -32,9 +32,9 @@ const CALL_DEADLINE_MS = 2_000;
 /** `POST /v1/predict` and `/predict`: a game state, or an array of them, as Protobuf JSON in; predictions out. */
 export function addPredictRoutes(app: FastifyInstance, backend: PredictBackend, log: Log): void {
   for (const path of PREDICT_PATHS) {
-    app.post(path, async (request) => predictBody(backend, request));
+    app.post(path, (request) => predictBody(backend, request));
   }
-  app.post(STREAM_PATH, async (request, reply) => stream(backend, request, reply, log));
+  app.post(STREAM_PATH, (request, reply) => stream(backend, request, reply, log));
 }
 
 async function predictBody(backend: PredictBackend, request: FastifyRequest): Promise<JsonValue> {

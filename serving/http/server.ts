@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo } from "node:net";
-import swagger from "@fastify/swagger";
+import swagger, { type StaticDocumentSpec } from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import { CourtsideError, errorText } from "../../base/errors.ts";
 import { type Predictor } from "../handlers/predict.ts";
@@ -33,6 +33,8 @@ export class HttpPortError extends CourtsideError {
   override readonly retryable = false;
 }
 
+type OpenApiSpecification = StaticDocumentSpec["document"];
+
 /** Time for calls under way when the server closes; streams of states are cut off then. */
 const DRAIN_MS = 5_000;
 
@@ -54,7 +56,9 @@ export async function startHttp(options: HttpServerOptions): Promise<HttpServer>
   const document = openApiDocument();
   app.get("/openapi.json", () => document);
   addOpenInferenceRoutes(app, predictor.registry, isReady);
-  await app.register(swagger, { mode: "static", specification: { document } });
+  // The types of the library stop at OpenAPI 3.0.
+  const specification = { document: document as unknown as OpenApiSpecification };
+  await app.register(swagger, { mode: "static", specification });
   await app.register(swaggerUi, { routePrefix: "/docs" });
   try {
     await app.listen({ port, host });
@@ -85,7 +89,8 @@ function localBackend(predictor: Predictor, tracing: Tracing): PredictBackend {
           : tracing.start("predict", { kind: "server", parent, attributes });
       try {
         const [only] = requests;
-        if (requests.length === 1 && only !== undefined) return [await predictor.predict(only, call)];
+        if (requests.length === 1 && only !== undefined)
+          return [await predictor.predict(only, call)];
         return await predictor.predictBatch(requests, call);
       } catch (error) {
         span?.fail(error);
