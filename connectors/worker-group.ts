@@ -2,6 +2,9 @@ import { hostname } from "node:os";
 import { randomBytes } from "node:crypto";
 import type { Bucket } from "./bucket.ts";
 
+/** Lease of a worker when nobody says otherwise, milliseconds: a crash is noticed after it, a slow broker stays below. */
+export const DEFAULT_LEASE_MS = 6000;
+
 /** What a worker tells about itself with every beat. */
 export interface WorkerState {
   readonly id: string;

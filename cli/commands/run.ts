@@ -5,7 +5,7 @@ import { migrate } from "../../data/clickhouse/migrate.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { faultFromEnvironment } from "../../base/fault.ts";
 import { Bucket } from "../../connectors/bucket.ts";
-import { WorkerGroup } from "../../connectors/worker-group.ts";
+import { DEFAULT_LEASE_MS, WorkerGroup } from "../../connectors/worker-group.ts";
 import { INSIGHT_JOB } from "../../jobs/insight/insights.ts";
 import { INSIGHT_REGIONS, insightRegions } from "../../jobs/insight/run.ts";
 import { ensureJobRecord } from "../../jobs/worker/job-record.ts";
@@ -48,7 +48,7 @@ line when it works: {"ready":true,"service":"insight","port":9464}
   --checkpoints URL         other place for checkpoints: a directory, nats: (this broker), s3://BUCKET/PREFIX
   --checkpoint-interval-ms  time between checkpoints (default 1000)
   --regions N               parts that can be shared, at the job's first start (default 4)
-  --lease-ms N              time after which a silent worker is taken for dead (default 6000)
+  --lease-ms N              time after which a silent worker is taken for dead (default ${String(DEFAULT_LEASE_MS)})
   --record-tries N          failures of one message until it becomes a dead letter (default 3)
   --prometheus-port N       also serve /metrics, /healthz and /readyz on this port, 0 for a free one
   --host ADDRESS            address of that port (default 127.0.0.1)`,
@@ -58,7 +58,7 @@ line when it works: {"ready":true,"service":"insight","port":9464}
     "serving-url": { type: "string", default: "127.0.0.1:50051" },
     ...JOB_STORE_OPTIONS,
     regions: { type: "string" },
-    "lease-ms": { type: "string", default: "6000" },
+    "lease-ms": { type: "string", default: String(DEFAULT_LEASE_MS) },
     "record-tries": { type: "string", default: "3" },
     "checkpoint-interval-ms": { type: "string", default: "1000" },
     "prometheus-port": { type: "string" },

@@ -1,10 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { NatsConnection } from "@nats-io/nats-core";
 import { UsageError } from "../../base/errors.ts";
 import { withoutCredentials } from "../../base/nats-url.ts";
+import { Bucket } from "../../connectors/bucket.ts";
+import { DEFAULT_LEASE_MS } from "../../connectors/worker-group.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { isMigrated, migrate } from "../../data/clickhouse/migrate.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { ensureStreams, hasStreams } from "../../jobs/streams.ts";
+import { JOBS_BUCKET, WORKERS_BUCKET } from "../../proto/subjects.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { integerFlag } from "../flags.ts";
 
@@ -50,7 +54,7 @@ async function run({ values, signal, positionals, ...context }: CommandContext):
   const onlyWait = values["wait"] === true;
   try {
     if (onlyWait) await until(async () => hasStreams(nats), signal);
-    else await ensureStreams(nats, { replicas });
+    else await create(nats, replicas);
   } finally {
     await nats.close();
   }
@@ -66,6 +70,12 @@ async function run({ values, signal, positionals, ...context }: CommandContext):
     await clickHouse.close();
   }
   return 0;
+}
+
+async function create(nats: NatsConnection, replicas: number): Promise<void> {
+  await ensureStreams(nats, { replicas });
+  await Bucket.open(nats, JOBS_BUCKET, { replicas });
+  await Bucket.open(nats, WORKERS_BUCKET, { replicas, ttlMs: DEFAULT_LEASE_MS });
 }
 
 /** Asks until the answer is yes. @throws AbortError when it is stopped before. */

@@ -31,12 +31,17 @@ export class StoreUnreachableError extends CourtsideError {
 
   constructor(url: string, detail: string, options?: ErrorOptions) {
     super(
-      `ClickHouse at ${url} does not answer: ${detail}; start it with "courtside clickhouse" ` +
+      `ClickHouse at ${withoutPassword(url)} does not answer: ${detail}; start it with "courtside clickhouse" ` +
         "or name another with --clickhouse-url",
       options,
     );
-    this.url = url;
+    this.url = withoutPassword(url);
   }
+}
+
+/** What may be shown of an address: passwords end up in logs otherwise. */
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^/]*@/, "//");
 }
 
 export interface OpenClickHouseOptions {

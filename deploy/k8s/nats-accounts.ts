@@ -3,8 +3,11 @@ import { join } from "node:path";
 import {
   INSIGHTS_STREAM,
   INSIGHTS_SUBJECTS,
+  JOBS_BUCKET,
   PLAYS_STREAM,
   PLAYS_SUBJECTS,
+  SNAPSHOTS_STREAM,
+  WORKERS_BUCKET,
 } from "../../proto/subjects.ts";
 
 /**
@@ -29,15 +32,28 @@ function read(stream: string): string[] {
   ];
 }
 
+/** A key-value bucket: its entries are the last messages of a stream's subjects. */
+function bucket(name: string): string[] {
+  return [`$KV.${name}.>`, ...read(`KV_${name}`)];
+}
+
+/** What a worker of any job needs besides its input and output: leases, heads, snapshots. */
+const WORKER = [
+  ...bucket(JOBS_BUCKET),
+  ...bucket(WORKERS_BUCKET),
+  `$JS.API.STREAM.PURGE.${SNAPSHOTS_STREAM}`,
+  ...read(SNAPSHOTS_STREAM),
+];
+
 /** Publish rights of each role, by user name. */
 export const ROLES: Readonly<Record<string, readonly string[]>> = {
   // Creates streams and buckets; reads and writes no play.
   admin: ["$JS.API.>"],
   // replay and live: publish plays, and look where they had stopped.
-  feed: [PLAYS_SUBJECTS, ...read(PLAYS_STREAM)],
-  insight: [...read(PLAYS_STREAM), INSIGHTS_SUBJECTS, ...read(INSIGHTS_STREAM)],
-  scorecard: read(INSIGHTS_STREAM),
-  leaders: read(INSIGHTS_STREAM),
+  feed: [PLAYS_SUBJECTS, ...read(PLAYS_STREAM), `$JS.API.STREAM.INFO.${INSIGHTS_STREAM}`],
+  insight: [...WORKER, ...read(PLAYS_STREAM), INSIGHTS_SUBJECTS, ...read(INSIGHTS_STREAM)],
+  scorecard: [...WORKER, ...read(INSIGHTS_STREAM)],
+  leaders: [...WORKER, ...read(INSIGHTS_STREAM)],
   dashboard: read(INSIGHTS_STREAM),
   // Models, where they are kept in the broker.
   serving: [],
