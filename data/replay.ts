@@ -8,6 +8,7 @@ import {
   PlayFrameSchema,
 } from "../proto/gen/courtside/v1/play_pb.ts";
 import { UNKNOWN_GAME } from "../proto/subjects.ts";
+import { type Arrival, type Disorder, disorderly, inOrder } from "./disorder.ts";
 import { type SourceGame } from "./source.ts";
 
 /** Times faster than it was; `max` does not wait at all. */
@@ -29,6 +30,8 @@ export interface ReplayOptions {
   readonly speed: ReplaySpeed;
   /** Games side by side, 1 to `MAX_CONCURRENT_GAMES`. */
   readonly concurrent?: number;
+  /** How unlike the order of the game the plays come; in order when absent. */
+  readonly disorder?: Disorder;
 }
 
 /** One message of the replay. */
@@ -36,6 +39,8 @@ export interface ReplayItem {
   /** Game of the subject; `UNKNOWN_GAME` for rows whose game is not known. */
   readonly gameId: string;
   readonly frame: PlayFrame;
+  /** Number of the frame among those of its game, from 0. */
+  readonly index: number;
   /** Milliseconds after the start of the replay; 0 at speed `max`. */
   readonly dueMs: number;
   /** True when no frame of this game follows. */
@@ -66,16 +71,22 @@ export async function* replaySchedule(
     if (game === undefined) return undefined;
     if (!open.some((each) => each.hasStarted)) day.skip(open, game.dueMs - nowMs);
     nowMs = Math.max(nowMs, game.dueMs);
-    const { gameId, frame } = game.take(isPacked);
+    const { gameId, frame, index } = game.take(isPacked);
     if (game.isDone) open.splice(open.indexOf(game), 1);
-    return { gameId, frame, dueMs: speed === "max" ? 0 : nowMs / speed, isLast: game.isDone };
+    return {
+      gameId,
+      frame,
+      index,
+      dueMs: speed === "max" ? 0 : nowMs / speed,
+      isLast: game.isDone,
+    };
   };
   for await (const game of games) {
     while (open.length >= concurrent || open.some((each) => each.sharesTeam(game.info))) {
       const item = next();
       if (item !== undefined) yield item;
     }
-    open.push(new OpenGame(game, day.startOf(game.info, nowMs)));
+    open.push(new OpenGame(game, day.startOf(game.info, nowMs), options.disorder));
   }
   for (let item = next(); item !== undefined; item = next()) yield item;
 }
@@ -119,12 +130,15 @@ class OpenGame {
   hasStarted = false;
   readonly #game: SourceGame;
   readonly #letters: readonly (readonly [gameId: string, letters: DeadLetter[]])[];
+  readonly #arrivals: readonly Arrival[];
   #infoSent: boolean;
   #lettersSent = 0;
   #playsSent = 0;
+  #frames = 0;
 
-  constructor(game: SourceGame, startMs: number) {
+  constructor(game: SourceGame, startMs: number, disorder: Disorder | undefined) {
     this.#game = game;
+    this.#arrivals = disorder === undefined ? inOrder(game) : disorderly(game, disorder);
     this.dueMs = startMs;
     this.#infoSent = game.info.gameId === "";
     assert(!this.#infoSent || game.plays.length === 0, "plays belong to a game");
@@ -132,9 +146,8 @@ class OpenGame {
   }
 
   get isDone(): boolean {
-    const { plays } = this.#game;
     const areLettersSent = this.#lettersSent === this.#letters.length;
-    return this.#infoSent && areLettersSent && this.#playsSent === plays.length;
+    return this.#infoSent && areLettersSent && this.#playsSent === this.#arrivals.length;
   }
 
   sharesTeam({ home, away }: GameInfo): boolean {
@@ -144,8 +157,13 @@ class OpenGame {
     return new Set(ids).size < ids.length;
   }
 
-  take(isPacked: boolean): { gameId: string; frame: PlayFrame } {
-    const { info, plays } = this.#game;
+  take(isPacked: boolean): { gameId: string; frame: PlayFrame; index: number } {
+    const index = this.#frames++;
+    return { ...this.#next(isPacked), index };
+  }
+
+  #next(isPacked: boolean): { gameId: string; frame: PlayFrame } {
+    const { info } = this.#game;
     this.hasStarted = true;
     if (!this.#infoSent) {
       this.#infoSent = true;
@@ -156,17 +174,13 @@ class OpenGame {
       this.#lettersSent += 1;
       return { gameId: letters[0], frame: create(PlayFrameSchema, { deadLetters: letters[1] }) };
     }
-    const end = isPacked ? packedEnd(plays, this.#playsSent) : this.#playsSent + 1;
-    const frame = create(PlayFrameSchema, { plays: plays.slice(this.#playsSent, end) });
-    this.#advance(plays[this.#playsSent], plays[end]);
+    const from = this.#playsSent;
+    const end = isPacked ? packedEnd(this.#arrivals, from) : from + 1;
+    const plays = this.#arrivals.slice(from, end).map(({ play }) => play);
+    const atMs = this.#arrivals[from]?.atMs ?? 0;
+    this.dueMs += (this.#arrivals[end]?.atMs ?? atMs) - atMs;
     this.#playsSent = end;
-    return { gameId: info.gameId, frame };
-  }
-
-  /** Feeds note times out of order now and then; the replay never goes back. */
-  #advance(from: PlayEvent | undefined, to: PlayEvent | undefined): void {
-    if (from === undefined || to === undefined) return;
-    this.dueMs += Math.max(0, Number(to.eventTimeMs - from.eventTimeMs));
+    return { gameId: info.gameId, frame: create(PlayFrameSchema, { plays }) };
   }
 }
 
@@ -189,11 +203,11 @@ function packLetters({ info, deadLetters }: SourceGame): [string, DeadLetter[]][
   return packed;
 }
 
-function packedEnd(plays: readonly PlayEvent[], start: number): number {
+function packedEnd(arrivals: readonly Arrival[], start: number): number {
   let bytes = 0;
   let end = start;
-  for (; end < plays.length; end++) {
-    const play = plays[end];
+  for (; end < arrivals.length; end++) {
+    const play = arrivals[end]?.play;
     if (play === undefined) break;
     bytes += playBytes(play);
     if (bytes > FRAME_BYTES && end > start) break;

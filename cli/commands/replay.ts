@@ -4,6 +4,7 @@ import { createLog, type Log } from "../../base/log.ts";
 import { noTracing, type Tracing } from "../../base/tracing.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { migrate } from "../../data/clickhouse/migrate.ts";
+import type { Disorder } from "../../data/disorder.ts";
 import { openSource } from "../../data/readers/mod.ts";
 import { MAX_CONCURRENT_GAMES, type ReplaySpeed } from "../../data/replay.ts";
 import { type SourceGame } from "../../data/source.ts";
@@ -13,6 +14,7 @@ import { publishReplay, type ReplaySummary } from "../../jobs/replay/publisher.t
 import { ensureStreams } from "../../jobs/streams.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import { type Command, type CommandContext } from "../command.ts";
+import { DISORDER_HELP, DISORDER_OPTIONS, disorderOf } from "../disorder-flags.ts";
 import { integerFlag, textFlag } from "../flags.ts";
 import { count, createProgress, standardError } from "../io.ts";
 
@@ -36,8 +38,8 @@ courtside replay --source ../shared/nba/pbp/v3_2023-24_regular.csv.gz --games 20
 courtside replay --source synthetic --games 100 --seed 7 --speed 60
 
 Publishes each game in order, its teams first, several games side by side. Started again it publishes only what is
-missing. At the end prints one JSON line: {"done":true,"games":[...],"rows":N,"plays":N,"dead_letters":N,"frames":N,
-"published":N,"skipped":N,"last_sequence":N,"wall_s":N}
+missing. At the end prints one JSON line: {"done":true,"games":[...],"rows":N,"plays":N,"accounts":N,"dead_letters":N,
+"frames":N,"published":N,"skipped":N,"last_sequence":N,"wall_s":N}
 
   --source WHAT         synthetic, or a season file, or a folder of game files (default synthetic)
   --games N             only the first N games (default: 24 generated ones, all of a file)
@@ -47,6 +49,10 @@ missing. At the end prints one JSON line: {"done":true,"games":[...],"rows":N,"p
   --nats-url URL        broker (default nats://127.0.0.1:4222)
   --clickhouse-url URL  where traces go (default: nowhere)
   --trace-rate R        share of plays that are traced, 0 to 1 (default 1; 0.01 at speed max)
+
+A careless feed, to see that nothing comes of it:
+${DISORDER_HELP}
+
   --json                no progress, only the JSON line`,
   options: {
     source: { type: "string", default: SYNTHETIC },
@@ -58,6 +64,7 @@ missing. At the end prints one JSON line: {"done":true,"games":[...],"rows":N,"p
     "clickhouse-url": { type: "string" },
     "trace-rate": { type: "string" },
     json: { type: "boolean" },
+    ...DISORDER_OPTIONS,
   },
   run,
 };
@@ -80,6 +87,7 @@ async function run(context: CommandContext): Promise<number> {
         games: openGames(options, log),
         speed: options.speed,
         ...(options.concurrent === undefined ? {} : { concurrent: options.concurrent }),
+        ...(options.disorder === undefined ? {} : { disorder: options.disorder }),
         ...(options.traceRate === undefined ? {} : { traceRate: options.traceRate }),
         clock: systemClock,
         tracing,
@@ -108,6 +116,8 @@ interface ReplayFlags {
   readonly natsUrl: string;
   readonly clickhouseUrl: string | undefined;
   readonly traceRate: number | undefined;
+  /** Undefined when the plays come in order. */
+  readonly disorder: Disorder | undefined;
   readonly isQuiet: boolean;
 }
 
@@ -129,6 +139,7 @@ function readOptions({ values, positionals }: CommandContext): ReplayFlags {
     seed: integerFlag(values, "seed", { min: 0, max: MAX_SEED }) ?? DEFAULT_SEED,
     natsUrl: textFlag(values, "nats-url") ?? "nats://127.0.0.1:4222",
     clickhouseUrl: textFlag(values, "clickhouse-url"),
+    disorder: disorderOf(values),
     traceRate: readRate(textFlag(values, "trace-rate")),
     isQuiet: values["json"] === true,
   };
@@ -199,6 +210,7 @@ function resultOf(summary: ReplaySummary, wallS: number) {
     finished: summary.finished,
     rows: summary.rows,
     plays: summary.plays,
+    accounts: summary.accounts,
     dead_letters: summary.deadLetters,
     frames: summary.frames,
     published: summary.published,

@@ -4,6 +4,7 @@ import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { findNatsServer } from "../../local/find-nats-server.ts";
 import type { RunUrls } from "../../local/run-file.ts";
 import type { Command, CommandContext } from "../command.ts";
+import { DISORDER_HELP, DISORDER_OPTIONS } from "../disorder-flags.ts";
 import { count, createProgress, standardError, styled, type Terminal } from "../io.ts";
 import { waitUntilStored } from "../up/completion.ts";
 import { readUpOptions, type UpOptions } from "../up/options.ts";
@@ -34,12 +35,17 @@ Starts everything on this machine: nats-server, ClickHouse, the model server, th
 the replay of a season into them. Ctrl-C stops all of it. Started again with the same --data, it goes on.
 
 What is played
-  --source WHAT        synthetic, or a season file or folder (default synthetic)
+  --source WHAT        synthetic, live, or a season file or folder (default synthetic)
   --games N            only the first N games (default: 24 synthetic ones, else all)
   --speed X            times as fast as it was, or max (default 30; max with --until-done)
   --concurrent N       games side by side
   --seed N             seed of the generated season
   --trace-rate R       share of plays that are traced, 0..1
+  --date YYYY-MM-DD    evening of the live feed (default: the one under way)
+  --feed-url URL       where the live feed is (default: the league's own); --games then takes game ids
+
+A careless feed
+${DISORDER_HELP}
 
 How it ends
   --until-done         stop when every play is in the store, print a summary; exit 1 when anything is missing
@@ -63,7 +69,7 @@ Where it runs
 `;
 
 const TEXT_FLAGS = `
-  source games speed concurrent seed trace-rate data
+  source games speed concurrent seed trace-rate data date feed-url
   port nats-port clickhouse-port grpc-port prometheus-port port-base
   nats-url clickhouse-url nats-server models checkpoint-interval-ms`;
 
@@ -77,6 +83,7 @@ export const command: Command = {
         .split(/\s+/)
         .map((name) => [name, { type: "string" } as const]),
     ),
+    ...DISORDER_OPTIONS,
     "until-done": { type: "boolean" },
     json: { type: "boolean" },
     open: { type: "boolean" },

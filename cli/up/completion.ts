@@ -9,6 +9,9 @@ const NO_PROGRESS_MS = 60_000;
 
 /** How much of a replay is in the store. */
 export interface Counts {
+  /** Rows of plays, corrections included. */
+  readonly accounts: number;
+  /** What holds of them; the same as `accounts` when nothing was corrected. */
   readonly plays: number;
   readonly predictions: number;
   readonly deadLetters: number;
@@ -37,12 +40,12 @@ export async function waitUntilStored(
   },
 ): Promise<Counts> {
   const noProgressMs = options.noProgressMs ?? NO_PROGRESS_MS;
-  let last: Counts = { plays: 0, predictions: 0, deadLetters: 0, results: 0 };
+  let last: Counts = { accounts: 0, plays: 0, predictions: 0, deadLetters: 0, results: 0 };
   let changedMs = performance.now();
   for (;;) {
     options.signal.throwIfAborted();
     // A store that is being started again is one without progress, for a while.
-    const counts = (await countStored(client, replay.games).catch(() => undefined)) ?? last;
+    const counts = (await countStored(client, replay).catch(() => undefined)) ?? last;
     options.onCounts?.(counts);
     if (missing(counts, replay).length === 0) return counts;
     if (JSON.stringify(counts) !== JSON.stringify(last)) changedMs = performance.now();
@@ -60,6 +63,7 @@ export async function waitUntilStored(
 /** True when the store has exactly what was published: nothing missing, nothing twice. */
 export function isExact(counts: Counts, replay: ReplayResult): boolean {
   return (
+    counts.accounts === replay.accounts &&
     counts.plays === replay.plays &&
     counts.predictions === replay.plays &&
     counts.deadLetters === replay.deadLetters &&
@@ -70,6 +74,7 @@ export function isExact(counts: Counts, replay: ReplayResult): boolean {
 
 function missing(counts: Counts, replay: ReplayResult): readonly string[] {
   return [
+    lack("accounts of plays", counts.accounts, replay.accounts),
     lack("plays", counts.plays, replay.plays),
     lack("predictions", counts.predictions, replay.plays),
     lack("dead letters", counts.deadLetters, replay.deadLetters),
@@ -81,14 +86,20 @@ function lack(what: string, have: number, want: number): readonly string[] {
   return have >= want ? [] : [`${want - have} of ${want} ${what}`];
 }
 
-async function countStored(client: ClickHouseClient, games: readonly string[]): Promise<Counts> {
+/** Views cost more than tables, so they are asked only where something was corrected. */
+async function countStored(
+  client: ClickHouseClient,
+  { games, plays, accounts }: ReplayResult,
+): Promise<Counts> {
   const ids = gameList(games);
+  const of = accounts === plays ? "" : "_current";
   const result = await client.query({
     query: `SELECT
-      toUInt32((SELECT count() FROM plays WHERE game_id IN (${ids}))) AS plays,
-      toUInt32((SELECT count() FROM predictions WHERE game_id IN (${ids}))) AS predictions,
+      toUInt32((SELECT count() FROM plays WHERE game_id IN (${ids}))) AS accounts,
+      toUInt32((SELECT count() FROM plays${of} WHERE game_id IN (${ids}))) AS plays,
+      toUInt32((SELECT count() FROM predictions${of} WHERE game_id IN (${ids}))) AS predictions,
       toUInt32((SELECT count() FROM dead_letters WHERE game_id IN (${ids}, ''))) AS deadLetters,
-      toUInt32((SELECT count() FROM game_results WHERE game_id IN (${ids}))) AS results`,
+      toUInt32((SELECT count() FROM game_results${of} WHERE game_id IN (${ids}))) AS results`,
     format: "JSONEachRow",
   });
   const [counts] = await result.json<Counts>();

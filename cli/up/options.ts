@@ -2,13 +2,17 @@ import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import { CourtsideError, UsageError } from "../../base/errors.ts";
 import type { CommandContext } from "../command.ts";
+import { DISORDER_FLAGS, readDisorder } from "../disorder-flags.ts";
 import { integerFlag, textFlag } from "../flags.ts";
+import { readLiveFlags } from "../live-flags.ts";
 
 /** Games of a demonstration: a busy evening, and enough to look at side by side. */
 const DEFAULT_SYNTHETIC_GAMES = "24";
 /** Times as fast as the games were: a game passes in under five minutes, and the curve moves every second. */
 const DEFAULT_SPEED = "30";
 const SYNTHETIC = "synthetic";
+/** Source that is the league's own feed. */
+export const LIVE = "live";
 
 /** What `up` was asked for. */
 export interface UpOptions {
@@ -21,6 +25,12 @@ export interface UpOptions {
   readonly concurrent: string | undefined;
   readonly seed: string | undefined;
   readonly traceRate: string | undefined;
+  /** Flags of `replay` that make the feed careless, by their names there. */
+  readonly disorder: Readonly<Record<string, string | undefined>>;
+  /** Evening of the live feed. */
+  readonly date: string | undefined;
+  /** Where the live feed is, when it is not the league's. */
+  readonly feedUrl: string | undefined;
   readonly untilDone: boolean;
   readonly json: boolean;
   readonly data: string | undefined;
@@ -59,10 +69,12 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
   const untilDone = values["until-done"] === true;
   checkSpeed(textFlag(values, "speed"));
   integerFlag(values, "concurrent", { min: 1, max: 1_000_000 });
-  integerFlag(values, "games", { min: 1, max: 1_000_000 });
+  if (source !== LIVE) integerFlag(values, "games", { min: 1, max: 1_000_000 });
   integerFlag(values, "seed", { min: 0, max: 2 ** 32 - 1 });
   checkRate(textFlag(values, "trace-rate"));
-  if (source !== SYNTHETIC) await checkThere(source);
+  const disorder = readDisorder(values);
+  if (source === LIVE) checkLive(values);
+  else if (source !== SYNTHETIC) await checkThere(source);
   return {
     source,
     games:
@@ -72,6 +84,9 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
     concurrent: textFlag(values, "concurrent"),
     seed: textFlag(values, "seed"),
     traceRate: textFlag(values, "trace-rate"),
+    disorder,
+    date: textFlag(values, "date"),
+    feedUrl: textFlag(values, "feed-url"),
     untilDone,
     json: values["json"] === true,
     data: textFlag(values, "data"),
@@ -82,6 +97,16 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
     checkpointIntervalMs: textFlag(values, "checkpoint-interval-ms"),
     open: values["open"] !== false,
   };
+}
+
+/** What only a recording has. */
+const REPLAY_FLAGS = ["speed", "concurrent", "seed", ...DISORDER_FLAGS];
+
+function checkLive(values: CommandContext["values"]): void {
+  readLiveFlags(values);
+  const surplus = REPLAY_FLAGS.find((name) => values[name] !== undefined);
+  if (surplus !== undefined)
+    throw new UsageError(`--${surplus} is for recorded and generated games, not for --source live`);
 }
 
 function checkSpeed(speed: string | undefined): void {

@@ -2,7 +2,7 @@ import type { ChildMessage, ChildSpec } from "../../local/child.ts";
 import type { RunUrls } from "../../local/run-file.ts";
 import type { Supervisor } from "../../local/supervisor.ts";
 import type { DataDirLayout } from "../../local/data-dir.ts";
-import type { UpOptions } from "./options.ts";
+import { LIVE, type UpOptions } from "./options.ts";
 import type { Ports } from "./ports.ts";
 
 /** What the replay tells at its end; rows of the source = plays + dead letters. */
@@ -13,6 +13,8 @@ export interface ReplayResult {
   readonly finished: number;
   readonly rows: number;
   readonly plays: number;
+  /** Rows that the store gets for them: more than plays when some were corrected. */
+  readonly accounts: number;
   readonly deadLetters: number;
 }
 
@@ -98,32 +100,38 @@ export function startPipeline(
   return pipeline;
 }
 
-/** The command that replays the source into the pipeline. */
+/** The command that brings plays into the pipeline: a replay of the source, or the live feed. */
 export function replaySpec(options: UpOptions, urls: RunUrls): ChildSpec {
-  const { source, speed, games, concurrent, seed, traceRate } = options;
+  const { source, speed, games, concurrent, seed, traceRate, disorder, date, feedUrl } = options;
   const { nats: natsUrl, clickhouse: clickhouseUrl } = urls;
+  const places = flags({ traceRate, natsUrl, clickhouseUrl });
+  if (source === LIVE) {
+    const untilDone = options.untilDone ? ["--until-done"] : [];
+    return {
+      name: "live",
+      args: ["live", ...flags({ date, games, feedUrl }), ...untilDone, ...places],
+    };
+  }
   return {
     name: "replay",
-    args: [
-      "replay",
-      ...flags({ source, speed, games, concurrent, seed, traceRate, natsUrl, clickhouseUrl }),
-    ],
+    args: ["replay", ...flags({ source, speed, games, concurrent, seed, ...disorder }), ...places],
   };
 }
 
 /** Reads the last message of the replay. */
 export function replayResult(message: ChildMessage): ReplayResult {
-  const { games, finished, rows, plays, dead_letters: deadLetters } = message;
+  const { games, finished, rows, plays, accounts, dead_letters: deadLetters } = message;
   if (
     !Array.isArray(games) ||
     typeof finished !== "number" ||
     typeof rows !== "number" ||
     typeof plays !== "number" ||
+    typeof accounts !== "number" ||
     typeof deadLetters !== "number"
   ) {
     throw new TypeError(`the replay ended without its result: ${JSON.stringify(message)}`);
   }
-  return { games: games.map(String), finished, rows, plays, deadLetters };
+  return { games: games.map(String), finished, rows, plays, accounts, deadLetters };
 }
 
 /** `{ natsUrl: "x" }` as `--nats-url=x`; what is undefined is left out. */

@@ -113,11 +113,11 @@ export function formatSummary(summary: Summary): string {
 function gamesQuery(ids: string): string {
   return `SELECT game_id, home_team AS home, away_team AS away,
       last.home_score AS home_score, last.away_score AS away_score, last.home_win_prob AS home_win_prob,
-      toBool(game_id IN (SELECT game_id FROM game_results)) AS final
-    FROM games INNER JOIN
+      toBool(game_id IN (SELECT game_id FROM game_results_current)) AS final
+    FROM games_current AS games INNER JOIN
     (
-      SELECT * FROM predictions WHERE game_id IN (${ids})
-      ORDER BY game_id, play_number DESC, revision DESC LIMIT 1 BY game_id
+      SELECT * FROM predictions_current WHERE game_id IN (${ids})
+      ORDER BY game_id, play_number DESC LIMIT 1 BY game_id
     ) AS last USING (game_id)
     ORDER BY game_id`;
 }

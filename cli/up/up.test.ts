@@ -83,17 +83,17 @@ test("a missing season and wrong flags are clear errors", async () => {
 test("a run is done when the store has every play, prediction, dead letter and result", async () => {
   await withStore(async (client) => {
     const games = ["0022300001", "0022300002"];
-    const replay = { games, finished: 2, rows: 5, plays: 4, deadLetters: 1 };
+    const replay = { games, finished: 2, rows: 5, plays: 4, accounts: 4, deadLetters: 1 };
     const stalled = waitUntilStored(client, replay, { ...NO_SIGNAL, noProgressMs: 300 });
     await expect(stalled).rejects.toThrow(RunStalledError);
     await expect(stalled).rejects.toThrow(
-      "missing: 4 of 4 plays, 4 of 4 predictions, 1 of 1 dead letters, 2 of 2 game results",
+      "missing: 4 of 4 accounts of plays, 4 of 4 plays, 4 of 4 predictions, 1 of 1 dead letters, 2 of 2 game results",
     );
 
     const stored = waitUntilStored(client, replay, NO_SIGNAL);
     await insertGames(client, games);
     const counts = await stored;
-    expect(counts).toEqual({ plays: 4, predictions: 4, deadLetters: 1, results: 2 });
+    expect(counts).toEqual({ accounts: 4, plays: 4, predictions: 4, deadLetters: 1, results: 2 });
 
     const input = { replay, counts, wallS: 12.34, replayS: 5.06, dataDir: "/data" };
     const summary = await summarize(client, input);
@@ -119,8 +119,8 @@ test("a run is done when the store has every play, prediction, dead letter and r
 }, 60_000);
 
 test("a play that is stored twice is no exact run", () => {
-  const replay = { games: ["1"], finished: 1, rows: 4, plays: 3, deadLetters: 1 };
-  const counts: Counts = { plays: 3, predictions: 3, deadLetters: 1, results: 1 };
+  const replay = { games: ["1"], finished: 1, rows: 4, plays: 3, accounts: 3, deadLetters: 1 };
+  const counts: Counts = { accounts: 3, plays: 3, predictions: 3, deadLetters: 1, results: 1 };
   expect(isExact(counts, replay)).toBe(true);
   expect(isExact({ ...counts, plays: 4 }, replay)).toBe(false);
   expect(isExact({ ...counts, predictions: 2 }, replay)).toBe(false);

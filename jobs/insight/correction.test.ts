@@ -146,6 +146,20 @@ test("an older account and a repeated one change nothing", () => {
   expect(job.feed(game.info, game.plays, true)).toEqual([]);
 });
 
+test("of two accounts in one message both are kept, and the newer one counts", () => {
+  const job = new Job();
+  job.feed(game.info, game.plays, true);
+  const records = job.feed(game.info, [
+    revised(made, { retracted: true }),
+    revised(made, { revision: 3 }),
+  ]);
+  const revisions = records.flatMap(({ body }) =>
+    body.case === "play" && !body.value.isDerived ? [body.value.play?.revision] : [],
+  );
+  expect(revisions).toEqual([2, 3]);
+  expect(job.tables.lines()).toEqual(clean(game));
+});
+
 test.each([1, 7, 250])(
   "plays that come in any order, %i to a frame, give what they give in order",
   (size) => {

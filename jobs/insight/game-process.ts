@@ -7,6 +7,7 @@ import {
 } from "../../operators/mod.ts";
 import {
   type AnalysedPlay,
+  AnalysedPlaySchema,
   FinishedGamesSchema,
   type GameLog,
   GameLogSchema,
@@ -114,7 +115,11 @@ function onPlays(context: Context, accounts: readonly Account[]): void {
     const isNext = known === 0 && play.playNumber > lastNumberOf(log) && !play.retracted;
     if (isNext) settle();
     if (isNext && !log.gameOver) takeNext(context, log, account);
-    else pending.set(play.playNumber, account);
+    else {
+      const older = pending.get(play.playNumber);
+      if (older !== undefined) emitHistory(context, older.play);
+      pending.set(play.playNumber, account);
+    }
   }
   settle();
 }
@@ -222,6 +227,12 @@ function foldsOf(context: Context, info: GameInfo | undefined, gameId: string): 
 function emitMark(context: Context, gameId: string, gameTimeMs: bigint, closed: boolean): void {
   const value = create(GameMarkSchema, { gameTimeMs, closed });
   context.emit(create(InsightRecordSchema, { gameId, body: { case: "mark", value } }));
+}
+
+/** An account that a newer one of the same message replaces: the store keeps it, and nothing follows from it. */
+function emitHistory(context: Context, play: PlayEvent): void {
+  const value = create(AnalysedPlaySchema, { play, corrects: true, isSuperseded: true });
+  emit(context, { case: "play", value });
 }
 
 function emit(context: Context, body: InsightRecord["body"]): void {

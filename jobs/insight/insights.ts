@@ -21,6 +21,7 @@ export function insightsOf(record: InsightRecord): Insight[] {
     case "teamWindow":
       return [create(InsightSchema, { gameId, body: { case: "teamWindow", value: body.value } })];
     case "play": {
+      if (body.value.isSuperseded) return [];
       const { play, state, prediction, loads, result, edition, corrects } = body.value;
       const value = {
         edition,

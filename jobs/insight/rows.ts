@@ -75,6 +75,7 @@ function playRows(analysed: AnalysedPlay, put: PutRow): void {
   const { play, features, prediction, loads, runGrown, result, edition } = analysed;
   if (play === undefined) return;
   if (!analysed.isDerived) put("courtside.plays", playRow(play));
+  if (analysed.isSuperseded) return;
   const { gameId: game_id, playNumber: play_number, revision } = play;
   const { retracted } = play;
   const key = { game_id, play_number, edition };

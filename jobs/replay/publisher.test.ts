@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { systemClock } from "../../base/clock.ts";
 import { keyGroupOf } from "../../base/key-group.ts";
 import { noTracing, type Tracing } from "../../base/tracing.ts";
+import { disorderly, freshAccounts } from "../../data/disorder.ts";
 import { type SourceGame } from "../../data/source.ts";
 import { syntheticSeason } from "../../data/synthetic/season.ts";
 import { create } from "@bufbuild/protobuf";
@@ -115,6 +116,7 @@ test("at full speed every game arrives once, in order, its info first, packed in
     finished: games.length,
     rows: plays,
     plays,
+    accounts: plays,
     deadLetters: 0,
     frames: stored.length,
     published: plays,
@@ -153,6 +155,45 @@ test("a replay stopped in the middle goes on where it stopped, also with another
   expect(first.published + second.published).toBe(second.plays);
   expect(second.skipped).toBe(first.published);
   expectWholeGames(await readStream(), games);
+});
+
+const CARELESS = {
+  seed: 3,
+  delay: 0.1,
+  reorder: 0.1,
+  duplicate: 0.1,
+  dropResend: 0.05,
+  correct: 0.1,
+};
+
+test("a replay out of order goes on where it stopped, and stores what one without a stop stores", async () => {
+  const games = season(2);
+  const stop = new AbortController();
+  const onProgress = ({ published }: { published: number }): void => {
+    if (published >= 300) stop.abort();
+  };
+  const told = { games, speed: FAST, disorder: CARELESS };
+  const first = await publishReplay(options({ ...told, signal: stop.signal, onProgress }));
+  expect(first.interrupted).toBe(true);
+  const second = await publishReplay(options(told));
+  const stored = await readStream();
+  for (const game of games) {
+    const accounts = stored.flatMap(({ frame }) =>
+      frame.plays.filter(({ gameId }) => gameId === game.info.gameId),
+    );
+    const name = ({ playNumber, revision }: { playNumber: number; revision: number }): string =>
+      `${String(playNumber)}/${String(revision)}`;
+    expect(accounts.map(name)).toEqual(disorderly(game, CARELESS).map(({ play }) => name(play)));
+  }
+  const fresh = games.map((game) => freshAccounts(disorderly(game, CARELESS)));
+  expect(second).toMatchObject({
+    finished: 2,
+    plays: games.reduce((sum, { plays }) => sum + plays.length, 0),
+    accounts: (fresh[0] ?? 0) + (fresh[1] ?? 0),
+  });
+  const other = { ...told, disorder: { ...CARELESS, seed: 4 } };
+  await expect(publishReplay(options(other))).rejects.toThrow(ReplayMismatchError);
+  await expect(publishReplay(options({ games }))).rejects.toThrow("it was told out of order");
 });
 
 test("a broker killed and restarted in the middle loses and doubles nothing", async () => {

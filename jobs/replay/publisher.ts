@@ -13,7 +13,7 @@ import { type SourceGame } from "../../data/source.ts";
 import { type PlayFrame, PlayFrameSchema } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { PLAYS_STREAM, playsSubject, UNKNOWN_GAME } from "../../proto/subjects.ts";
 import { OrderedPublisher } from "./ordered-publisher.ts";
-import { letterKey, ResumePoint } from "./resume-point.ts";
+import { DisorderedResumePoint, disorderMark, letterKey, ResumePoint } from "./resume-point.ts";
 
 /** Frames that wait for their turn or their acknowledgement: 256 of 32 KB are 8 MB, enough to hide the broker. */
 const MAX_IN_FLIGHT = 256;
@@ -47,7 +47,10 @@ export interface ReplaySummary {
   readonly finished: number;
   /** Rows of the source: plays and dead letters. */
   readonly rows: number;
+  /** Plays of the source, each once, however often it was told. */
   readonly plays: number;
+  /** Accounts of them that a reader takes who refuses what it knows; more than plays when there are corrections. */
+  readonly accounts: number;
   readonly deadLetters: number;
   /** Messages stored by this run. */
   readonly frames: number;
@@ -89,7 +92,10 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 interface Lane {
   readonly gameId: string;
   readonly subject: string;
-  readonly resume: ResumePoint;
+  readonly resume: ResumePoint | DisorderedResumePoint;
+  /** Revision of each play that was told, where plays are told more than once. */
+  readonly revisions: Map<number, number>;
+  isFinished: boolean;
   lastSequence: number;
   tail: Promise<void>;
 }
@@ -101,6 +107,7 @@ class ReplayRun {
     finished: 0,
     rows: 0,
     plays: 0,
+    accounts: 0,
     deadLetters: 0,
     frames: 0,
     published: 0,
@@ -116,6 +123,8 @@ class ReplayRun {
   readonly #traceRate: number;
   readonly #lanes = new Map<string, Lane>();
   readonly #inFlight = new Set<Promise<void>>();
+  /** Says how the plays are told; undefined when they come in order. */
+  readonly #disorderMark: string | undefined;
   #unknownLetters: Set<string> | undefined;
   /** Time of the replay's zero, `performance.now()`. */
   #originMs: number | undefined;
@@ -134,6 +143,8 @@ class ReplayRun {
     this.#stop = stop;
     this.#signal = signal;
     this.#traceRate = traceRate ?? rate;
+    const { disorder } = options;
+    if (disorder !== undefined) this.#disorderMark = disorderMark({ ...disorder, speed });
     assert(this.#traceRate >= 0 && this.#traceRate <= 1, "a trace rate is a share");
   }
 
@@ -153,29 +164,39 @@ class ReplayRun {
 
   async #publishItem(item: ReplayItem): Promise<void> {
     const lane = this.#lanes.get(item.gameId) ?? (await this.#openLane(item.gameId));
-    this.#count(item);
+    this.#count(item, lane);
     const rest =
       item.gameId === UNKNOWN_GAME
         ? await this.#unknownRest(item.frame)
-        : lane.resume.rest(item.frame);
+        : lane.resume.rest(item.frame, item.index);
     const restPlays = rest?.plays.length ?? 0;
     this.summary.skipped += item.frame.plays.length - restPlays;
     if (rest !== undefined) {
       await this.#waitUntilDue(item.dueMs);
       while (this.#inFlight.size >= MAX_IN_FLIGHT) await Promise.race(this.#inFlight);
       this.#signal.throwIfAborted();
-      this.#send(lane, rest);
+      this.#send(lane, rest, item.index);
     }
     if (!item.isLast || item.gameId === UNKNOWN_GAME) return;
     lane.resume.checkReached();
     this.#lanes.delete(item.gameId);
   }
 
-  #count({ gameId, frame }: ReplayItem): void {
+  #count({ gameId, frame }: ReplayItem, lane: Lane): void {
     const { summary } = this;
     if (frame.gameInfo !== undefined) this.#games.push(gameId);
-    if (frame.plays.at(-1)?.gameOver === true) summary.finished += 1;
-    summary.plays += frame.plays.length;
+    for (const { playNumber, revision, gameOver } of frame.plays) {
+      const known = this.#options.disorder && lane.revisions.get(playNumber);
+      if (known === undefined) summary.plays += 1;
+      if (revision > (known ?? 0)) {
+        summary.accounts += 1;
+        if (this.#options.disorder) lane.revisions.set(playNumber, revision);
+      }
+      if (gameOver && !lane.isFinished) {
+        lane.isFinished = true;
+        summary.finished += 1;
+      }
+    }
     summary.deadLetters += frame.deadLetters.length;
     summary.rows = summary.plays + summary.deadLetters;
   }
@@ -185,8 +206,13 @@ class ReplayRun {
     const last = await this.#publisher.last(subject);
     const frame = last === undefined ? undefined : fromBinary(PlayFrameSchema, last.payload);
     const lastSequence = last?.sequence ?? 0;
-    const resume = new ResumePoint(gameId, frame);
-    const lane = { gameId, subject, resume, lastSequence, tail: Promise.resolve() };
+    const isDisordered = this.#disorderMark !== undefined && gameId !== UNKNOWN_GAME;
+    const resume = isDisordered
+      ? new DisorderedResumePoint(gameId, this.#disorderMark ?? "", last?.id)
+      : new ResumePoint(gameId, frame, last?.id);
+    const tail = Promise.resolve();
+    const revisions = new Map<number, number>();
+    const lane = { gameId, subject, resume, revisions, isFinished: false, lastSequence, tail };
     this.#lanes.set(gameId, lane);
     this.summary.lastSequence = Math.max(this.summary.lastSequence, lastSequence);
     return lane;
@@ -224,8 +250,8 @@ class ReplayRun {
     await delay(waitMs, undefined, { signal: this.#signal });
   }
 
-  #send(lane: Lane, frame: PlayFrame): void {
-    const sent = lane.tail.then(() => this.#publishFrame(lane, frame));
+  #send(lane: Lane, frame: PlayFrame, index: number): void {
+    const sent = lane.tail.then(() => this.#publishFrame(lane, frame, index));
     // A lane that failed stays failed: later frames of the game must not overtake the lost one.
     const settled = sent.catch((error: unknown) => this.#fail(error));
     lane.tail = sent;
@@ -233,11 +259,14 @@ class ReplayRun {
     this.#inFlight.add(tracked);
   }
 
-  async #publishFrame(lane: Lane, frame: PlayFrame): Promise<void> {
+  async #publishFrame(lane: Lane, frame: PlayFrame, index: number): Promise<void> {
     this.#signal.throwIfAborted();
     const { clock, onProgress } = this.#options;
     const { summary } = this;
-    const id = messageId(lane.gameId, frame);
+    const id =
+      lane.resume instanceof DisorderedResumePoint
+        ? lane.resume.messageId(index)
+        : messageId(lane.gameId, frame);
     const span = this.#startSpan(lane.gameId, id, frame);
     const ingestTimeMs = BigInt(clock.nowMs());
     for (const play of frame.plays) play.ingestTimeMs = ingestTimeMs;

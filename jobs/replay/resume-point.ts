@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { CourtsideError } from "../../base/errors.ts";
+import { fnv1a } from "../../base/random.ts";
 import {
   type DeadLetter,
   type PlayEvent,
@@ -22,6 +23,56 @@ export class ReplayMismatchError extends CourtsideError {
   }
 }
 
+/** Between the game and the number of a frame, in the message ids of a replay out of order. */
+const MARK = "/disorder-";
+
+/** Says how a replay out of order tells its plays: one with another seed or speed has other frames. */
+export function disorderMark(settings: Readonly<Record<string, number | string>>): string {
+  const words = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
+  const fixed = words.map((word) => word.replace(/^speed=(?!max$).*/, "speed=finite"));
+  return fnv1a(fixed.toSorted().join(" ")).toString(16);
+}
+
+/** As `ResumePoint`, for plays that come in no order: frames are counted, and the last one says how far it was. */
+export class DisorderedResumePoint {
+  readonly #gameId: string;
+  readonly #mark: string;
+  /** Number of the last stored frame, -1 for none. */
+  readonly #stored: number = -1;
+  #seen = -1;
+
+  /**
+   * @param mark - of this replay, by `disorderMark`.
+   * @param lastId - id of the last stored message, undefined when there is none.
+   * @throws ReplayMismatchError when the stored messages were made in another way.
+   */
+  constructor(gameId: string, mark: string, lastId: string | undefined) {
+    this.#gameId = gameId;
+    this.#mark = mark;
+    if (lastId === undefined) return;
+    const start = this.messageId("");
+    if (!lastId.startsWith(start))
+      throw new ReplayMismatchError(gameId, "it was told in order, or with another disorder");
+    this.#stored = Number(lastId.slice(start.length));
+  }
+
+  messageId(index: number | ""): string {
+    return `${this.#gameId}${MARK}${this.#mark}/${index}`;
+  }
+
+  /** @returns the frame when it is not stored yet. */
+  rest(frame: PlayFrame, index: number): PlayFrame | undefined {
+    this.#seen = index;
+    return index <= this.#stored ? undefined : frame;
+  }
+
+  /** @throws ReplayMismatchError when the stream holds more of the game than the source has. */
+  checkReached(): void {
+    if (this.#seen < this.#stored)
+      throw new ReplayMismatchError(this.#gameId, "it has more messages than the source gives");
+  }
+}
+
 /**
  * How much of one game the stream holds already: everything up to the end of the last message of its subject.
  * Frames of the source go through `rest` in order; packing may differ from that of the earlier run.
@@ -31,8 +82,13 @@ export class ResumePoint {
   readonly #last: PlayFrame | undefined;
   #isReached: boolean;
 
-  /** @param last - the last stored message, undefined when there is none. */
-  constructor(gameId: string, last: PlayFrame | undefined) {
+  /**
+   * @param last - the last stored message, undefined when there is none.
+   * @param lastId - its id.
+   * @throws ReplayMismatchError when it was told out of order: then it says nothing of what is missing.
+   */
+  constructor(gameId: string, last: PlayFrame | undefined, lastId = "") {
+    if (lastId.includes(MARK)) throw new ReplayMismatchError(gameId, "it was told out of order");
     this.#gameId = gameId;
     this.#last = last;
     this.#isReached = last === undefined;
@@ -42,7 +98,7 @@ export class ResumePoint {
    * @returns what of the frame is not stored yet, undefined when all of it is.
    * @throws ReplayMismatchError when the stored play differs from the source's.
    */
-  rest(frame: PlayFrame): PlayFrame | undefined {
+  rest(frame: PlayFrame, _index = 0): PlayFrame | undefined {
     if (this.#isReached || this.#last === undefined) return frame;
     const play = this.#last.plays.at(-1);
     const letter = this.#last.deadLetters.at(-1);
