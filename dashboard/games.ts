@@ -6,10 +6,14 @@ import {
   gameSituation,
   playerLine,
   playRow,
+  secondsLeft,
   trailingWindows,
+  trendRow,
   wireTeam,
 } from "./insight-rows.ts";
+import { comebackOf, leverageOf, newStory, type Story, tell } from "./story.ts";
 import { PositionGuard, type PositionVerdict } from "./positions.ts";
+import { type ProducerStand } from "./wire-views.ts";
 import {
   type GameDetail,
   type GameFacts,
@@ -18,6 +22,7 @@ import {
   type PlayerLine,
   type PlayRow,
   type ResultLine,
+  type TrendRow,
   type WindowRow,
 } from "./wire.ts";
 
@@ -47,11 +52,23 @@ interface Game {
   readonly plays: Map<number, PlayRow>;
   readonly players: Map<number, PlayerLine>;
   readonly windows: Map<string, WindowRow>;
+  readonly trend: Map<string, TrendRow>;
   readonly starterIds: Set<number>;
+  /** Place of each play's latest account in the stream, for looking it up again. */
+  readonly sequences: Map<number, number>;
+  story: Story;
   /** Number of the newest play, whose state the score bug shows. */
   headPlay: number;
-  readonly changed: { plays: Set<number>; players: Set<number>; windows: Set<string> };
+  readonly changed: {
+    plays: Set<number>;
+    players: Set<number>;
+    windows: Set<string>;
+    trend: Set<string>;
+  };
 }
+
+/** A game of 48 minutes and six overtimes fires 2 x 78 of the five-minute windows. */
+const MAX_TREND_ROWS = 400;
 
 /**
  * The view of all games: a pure fold over insights in stream order, bounded in games and rows. When it is
@@ -71,14 +88,15 @@ export class GameBook {
     this.#maxGames = maxGames;
   }
 
-  apply(insight: Insight): ApplyOutcome {
+  /** @param sequence - of the message on its stream, to find it again; 0 when there is none. */
+  apply(insight: Insight, sequence = 0): ApplyOutcome {
     if (insight.position === undefined || insight.gameId === "") return "empty";
     const verdict = this.#guard.accept(insight.position);
     if (verdict !== "fresh") return verdict;
     if (insight.body.case === undefined) return "empty";
     const game = this.#gameFor(insight.gameId);
     if (game === undefined) return "not-shown";
-    applyBody(game, insight);
+    applyBody(game, insight, sequence);
     this.#changedIds.add(insight.gameId);
     return "applied";
   }
@@ -105,6 +123,26 @@ export class GameBook {
   detail(id: string): GameDetail | undefined {
     const game = this.#games.get(id);
     return game === undefined ? undefined : wholeDetail(game);
+  }
+
+  /** Sequence of the message that told of a play last; undefined when there was none. */
+  sequenceOf(id: string, playNumber: number): number | undefined {
+    return this.#games.get(id)?.sequences.get(playNumber);
+  }
+
+  /** Where the writers of the insights are, by key group. */
+  producers(): ProducerStand[] {
+    return [...this.#guard.stands()];
+  }
+
+  /** Players who began the game. */
+  startersOf(id: string): ReadonlySet<number> {
+    return this.#games.get(id)?.starterIds ?? new Set();
+  }
+
+  /** Game time of a play in seconds; 0 when it is not known. */
+  elapsedAt(id: string, playNumber: number): number {
+    return this.#games.get(id)?.plays.get(playNumber)?.elapsedS ?? 0;
   }
 
   /** Games of the stream that the view has no room for. */
@@ -148,13 +186,13 @@ export class GameBook {
   }
 }
 
-function applyBody(game: Game, insight: Insight): void {
+function applyBody(game: Game, insight: Insight, sequence: number): void {
   const { body } = insight;
   switch (body.case) {
     case "gameInfo":
       return applyInfo(game, body.value);
     case "play":
-      return applyPlay(game, body.value);
+      return applyPlay(game, body.value, sequence);
     case "box":
       for (const load of body.value.players) {
         const isRoom = game.players.size < MAX_PLAYERS_PER_GAME || game.players.has(load.playerId);
@@ -166,7 +204,7 @@ function applyBody(game: Game, insight: Insight): void {
       }
       return;
     case "teamWindow":
-      return applyWindow(game, firedWindow(body.value));
+      return applyFired(game, firedWindow(body.value));
     case "result": {
       const { gameId: _gameId, $typeName: _typeName, $unknown: _unknown, ...numbers } = body.value;
       const { homeEloBefore, homeEloAfter, awayEloBefore, awayEloAfter, ...rest } = numbers;
@@ -197,15 +235,21 @@ function applyInfo(game: Game, info: GameInfo): void {
   for (const player of info.roster) if (player.starter) game.starterIds.add(player.playerId);
 }
 
-function applyPlay(game: Game, insight: PlayInsight): void {
+function applyPlay(game: Game, insight: PlayInsight, sequence: number): void {
   const row = playRow(insight);
   if (row === undefined) return;
   const before = game.plays.get(row.number);
   if (before !== undefined && before.revision > row.revision) return;
   if (before === undefined && game.plays.size >= MAX_PLAYS_PER_GAME) return;
   game.plays.set(row.number, row);
+  if (sequence > 0) game.sequences.set(row.number, sequence);
   game.changed.plays.add(row.number);
   game.summary.plays = game.plays.size;
+  if (before === undefined && row.number > game.headPlay && !row.retracted)
+    tell(game.story, row.homeWinProb);
+  else game.story = retell(game);
+  game.summary.excitement = game.story.excitement;
+  game.summary.comeback = comebackOf(game.story);
   if (row.retracted) {
     // The play before it is told again behind this one, with the state that the game is back in.
     if (row.number === game.headPlay) game.headPlay = newestStanding(game);
@@ -224,6 +268,13 @@ function newestStanding({ plays }: Game): number {
   return newest;
 }
 
+/** A play in the middle changed: the account is made anew, which official corrections ask for a few times a game. */
+function retell(game: Game): Story {
+  const story = newStory();
+  for (const row of sortedPlays(game)) if (!row.retracted) tell(story, row.homeWinProb);
+  return story;
+}
+
 function applyHead(game: Game, { play, state, prediction }: PlayInsight, row: PlayRow): void {
   const { summary } = game;
   if (summary.status === "scheduled") summary.status = "live";
@@ -237,7 +288,12 @@ function applyHead(game: Game, { play, state, prediction }: PlayInsight, row: Pl
   summary.period = row.period;
   summary.clockS = row.clockS;
   summary.lastPlayTimeMs = row.ingestTimeMs;
-  if (row.homeWinProb !== null) summary.homeWinProb = row.homeWinProb;
+  if (row.homeWinProb !== null) {
+    summary.homeWinProb = row.homeWinProb;
+    const leverage = leverageOf(row.homeWinProb, secondsLeft(row.period, row.clockS));
+    summary.leverage = summary.status === "final" ? 0 : leverage;
+  }
+  summary.possession = row.possession;
   drawSpark(summary.spark, row);
   if (state === undefined) return;
   game.situation = gameSituation(state, prediction);
@@ -254,6 +310,16 @@ function applyWindow(game: Game, window: WindowRow | undefined): void {
   if ((game.windows.get(key)?.endS ?? 0) > window.endS) return;
   game.windows.set(key, window);
   game.changed.windows.add(key);
+}
+
+function applyFired(game: Game, window: WindowRow | undefined): void {
+  applyWindow(game, window);
+  const row = window === undefined ? undefined : trendRow(window);
+  if (row === undefined) return;
+  const key = `${row.side} ${String(row.endS)}`;
+  if (game.trend.size >= MAX_TREND_ROWS && !game.trend.has(key)) return;
+  game.trend.set(key, row);
+  game.changed.trend.add(key);
 }
 
 function drawSpark(spark: (number | null)[], row: PlayRow): void {
@@ -281,6 +347,10 @@ function newGame(id: string): Game {
       lastPlayTimeMs: 0,
       plays: 0,
       spark: [],
+      possession: null,
+      leverage: null,
+      excitement: 0,
+      comeback: null,
     },
     facts: null,
     situation: null,
@@ -288,16 +358,27 @@ function newGame(id: string): Game {
     plays: new Map(),
     players: new Map(),
     windows: new Map(),
+    trend: new Map(),
     starterIds: new Set(),
+    sequences: new Map(),
+    story: newStory(),
     headPlay: 0,
-    changed: { plays: new Set(), players: new Set(), windows: new Set() },
+    changed: { plays: new Set(), players: new Set(), windows: new Set(), trend: new Set() },
   };
 }
 
 function wholeDetail(game: Game): GameDetail {
-  const plays = [...game.plays.values()].sort((a, b) => a.number - b.number);
-  const players = [...game.players.values()];
-  return { ...detailHead(game), plays, players, windows: [...game.windows.values()] };
+  return {
+    ...detailHead(game),
+    plays: sortedPlays(game),
+    players: [...game.players.values()],
+    windows: [...game.windows.values()],
+    trend: [...game.trend.values()],
+  };
+}
+
+function sortedPlays(game: Game): PlayRow[] {
+  return [...game.plays.values()].sort((a, b) => a.number - b.number);
 }
 
 function takeChanged(game: Game): GameDetail {
@@ -307,14 +388,16 @@ function takeChanged(game: Game): GameDetail {
     plays: pick(game.plays, changed.plays).sort((a, b) => a.number - b.number),
     players: pick(game.players, changed.players),
     windows: pick(game.windows, changed.windows),
+    trend: pick(game.trend, changed.trend),
   };
   changed.plays.clear();
   changed.players.clear();
   changed.windows.clear();
+  changed.trend.clear();
   return detail;
 }
 
-function detailHead(game: Game): Omit<GameDetail, "plays" | "players" | "windows"> {
+function detailHead(game: Game): Omit<GameDetail, "plays" | "players" | "windows" | "trend"> {
   const { facts, situation, result } = game;
   return { id: game.summary.id, summary: copySummary(game), facts, situation, result };
 }

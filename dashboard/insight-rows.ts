@@ -8,7 +8,8 @@ import {
 } from "../proto/gen/courtside/v1/insight_pb.ts";
 import {
   type GameInfo,
-  type PlayKind,
+  type PlayEvent,
+  PlayKind,
   PlayKindSchema,
   SeasonTypeSchema,
   Side,
@@ -19,6 +20,8 @@ import {
   type GameSituation,
   type PlayerLine,
   type PlayRow,
+  type ShotPlace,
+  type TrendRow,
   type WindowRow,
   type WireSide,
   type WireTeam,
@@ -42,7 +45,7 @@ export function elapsedS(period: number, clockS: number): number {
 
 /** Row of a play; `prediction` may be missing, then the curve has a hole there. */
 export function playRow(insight: PlayInsight): PlayRow | undefined {
-  const { play, prediction } = insight;
+  const { play, prediction, state } = insight;
   if (play === undefined) return undefined;
   const clockS = play.clockRemainingDs / 10;
   return {
@@ -62,7 +65,23 @@ export function playRow(insight: PlayInsight): PlayRow | undefined {
     low: probability(prediction?.homeWinProbLow),
     high: probability(prediction?.homeWinProbHigh),
     ingestTimeMs: Number(play.ingestTimeMs),
+    actorId: play.actorId,
+    shot: shotPlace(play),
+    run: state?.currentRun ?? 0,
+    possession: wireSide(state?.possession),
   };
+}
+
+/** Where a field goal was tried; free throws have no place. */
+function shotPlace(play: PlayEvent): ShotPlace | null {
+  const { kind, shotXFt, shotYFt, shotValue: value, shotMade: made } = play;
+  if (kind !== PlayKind.SHOT || shotXFt === undefined || shotYFt === undefined) return null;
+  return { xFt: round(shotXFt, 1), yFt: round(shotYFt, 1), value, made };
+}
+
+/** Game seconds that are left in regulation, or in the overtime under way. */
+export function secondsLeft(period: number, clockS: number): number {
+  return Math.max(0, REGULATION_PERIODS - period) * QUARTER_S + clockS;
 }
 
 export function gameSituation(state: GameState, prediction: Prediction | undefined): GameSituation {
@@ -144,6 +163,14 @@ export function firedWindow(window: TeamWindow): WindowRow | undefined {
   const side = wireSide(window.side);
   if (side === null || window.totals === undefined || window.retracted) return undefined;
   return windowRow(side, window.sizeS, Number(window.endS), window.totals);
+}
+
+/** Length of the windows that make the small multiples: short enough to move, long enough to mean something. */
+const TREND_SIZE_S = 300;
+
+export function trendRow(window: WindowRow): TrendRow | undefined {
+  const { side, endS, pace, effectiveFg, turnovers, points, sizeS } = window;
+  return sizeS === TREND_SIZE_S ? { side, endS, pace, effectiveFg, turnovers, points } : undefined;
 }
 
 /** Rows of the trailing windows that a state carries, as of `endS` seconds of game time. */

@@ -12,8 +12,10 @@ import {
   nanos,
   type Subscription,
 } from "@nats-io/nats-core";
+import { errorText } from "../base/errors.ts";
 import { type Log } from "../base/log.ts";
 import { INSIGHTS_STREAM, TRACEPARENT_HEADER } from "../proto/subjects.ts";
+import { type StreamStand } from "./wire-views.ts";
 
 /** Messages asked for at once; at about 300 bytes each far below what the server lets wait for a client. */
 const PULL_BATCH = 1_000;
@@ -29,6 +31,9 @@ const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 1_000;
 /** How long one request to the broker may take. */
 const REQUEST_TIMEOUT_MS = 2_000;
+
+/** This project has five streams and a few buckets; a broker shared with others is not listed whole. */
+const MAX_STREAMS = 64;
 
 /** A stored insight as it came. */
 export interface InsightMessage {
@@ -53,6 +58,10 @@ export interface InsightListener {
 /** Where insights come from. */
 export interface InsightSource {
   start(listener: InsightListener): void;
+  /** Reads one stored message again; undefined when the stream no longer has it or the broker does not answer. */
+  read(sequence: number): Promise<Uint8Array | undefined>;
+  /** How far the streams reach; undefined when the broker does not answer. */
+  streams(): Promise<readonly StreamStand[] | undefined>;
   stop(): Promise<void>;
 }
 
@@ -90,6 +99,32 @@ export class NatsInsightSource implements InsightSource {
     this.#reopen("start");
     void this.#followConnection();
     this.#watch = setInterval(() => this.#check(), PULL_HEARTBEAT_MS / 2);
+  }
+
+  async read(sequence: number): Promise<Uint8Array | undefined> {
+    try {
+      const message = await this.#manager?.streams.getMessage(INSIGHTS_STREAM, { seq: sequence });
+      return message?.data;
+    } catch (error) {
+      this.#log.warn("insight not readable again", { sequence, error: errorText(error) });
+      return undefined;
+    }
+  }
+
+  async streams(): Promise<readonly StreamStand[] | undefined> {
+    if (this.#manager === undefined) return undefined;
+    try {
+      const stands: StreamStand[] = [];
+      for await (const { config, state } of this.#manager.streams.list()) {
+        const { messages, bytes, last_seq: lastSequence, consumer_count: consumers } = state;
+        stands.push({ name: config.name, messages, bytes, lastSequence, consumers });
+        if (stands.length >= MAX_STREAMS) break;
+      }
+      return stands;
+    } catch (error) {
+      this.#log.warn("streams not listed", { error: errorText(error) });
+      return undefined;
+    }
   }
 
   async stop(): Promise<void> {

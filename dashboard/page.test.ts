@@ -94,6 +94,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     await shows("#empty-title", "Waiting for the first game");
     const game = new InsightBuilder("SYN1");
     await publish(game, game.info());
+    await page.locator("#game-list a").first().click();
     await shows("#chart-empty", /Waiting for the first play · before tip-off BOS 64%/u);
     await shows(".stand-clock", "Not started");
     expect(complaints).toEqual([]);
@@ -146,14 +147,14 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     const insights = [...scriptedGame(game, 5)];
     const plays = insights.filter(({ body }) => body.case === "play").length;
     await publish(game, ...insights.slice(0, 200));
-    await page.goto(address());
+    await page.goto(address("#/game/SYN1"));
     await expect.poll(curvePoints).toBeGreaterThan(50);
     const before = await curvePoints();
     await publish(game, ...insights.slice(200));
     await expect.poll(curvePoints).toBe(plays + 1);
     expect(before).toBeLessThan(plays);
     await shows(".stand-clock", "Final");
-    await shows(".bug-note", /won by \d+ · 480 plays/u);
+    await shows(".bug-note", /won by \d+ · 480 plays · Excitement/u);
     await shows(".team.home .team-facts", "Elo 1597 (+8.5)");
     expect(complaints).toEqual([]);
   });
@@ -175,8 +176,8 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     const row = `tr[data-player="${String(playerId(HOME_ID, 0))}"]`;
     await shows(`.box-table.home ${row} .points`, "11");
     const cells = await page.locator(`${row} td`).allTextContents();
-    expect(cells.slice(0, 9)).toEqual(["10:05", "11", "3", "2", "0", "0", "0", "5", "4–9"]);
-    expect(cells[14]).toBe("4:05");
+    expect(cells.slice(0, 10)).toEqual(["10:05", "11", "0.0", "3", "2", "0", "0", "0", "5", "4–9"]);
+    expect(cells[15]).toBe("4:05");
     expect(await page.locator(`${row} .court-dot`).isVisible()).toBe(true);
     await shows(".box-table.away tbody td", "1:01");
     await shows('[data-size="120"] tr[data-side="home"]', "BOS73–658%11–21–");
@@ -184,7 +185,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     // The line is as of 11:40; 30 s later he has played and stood 30 s more, without a new line.
     await publish(game, game.play({ ...PLAY, number: 2, clockS: 670 }));
     await shows(`${row} td`, "10:35");
-    expect((await page.locator(`${row} td`).allTextContents())[14]).toBe("4:35");
+    expect((await page.locator(`${row} td`).allTextContents())[15]).toBe("4:35");
     await shows(".box-table.away tbody .rest", "rest 2:00");
     // Updates replace the row, they do not add one.
     await publish(
@@ -227,7 +228,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
       game.play({ ...PLAY, text: evil }),
       game.box([{ teamId: HOME_ID, index: 0, points: 1, playedS: 1, name: evil }]),
     );
-    await page.goto(address());
+    await page.goto(address(`#/game/${encodeURIComponent(game.gameId)}`));
     await shows("#plays .play-text", new RegExp("<script>window.hacked=1</script>", "u"));
     await shows(".box-table.home tbody th", new RegExp("onerror", "u"));
     expect(await page.locator("main img, main script").count()).toBe(0);
@@ -260,7 +261,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     await expect.poll(curvePoints).toBe(3);
     await page.locator("#chart").focus();
     await page.keyboard.press("ArrowLeft");
-    await shows("#readout", /^BOS 66% \(\+2\.0\) · Q1 11:40, 0–2, Play 1$/u);
+    await shows("#readout", /^BOS 66% \(\+2\.0\) \[61%–71%\] · Q1 11:40, 0–2, Play 1$/u);
     expect(await page.locator("#chart").getAttribute("aria-valuetext")).toMatch(/Q1 11:40/u);
     expect(await page.locator("#chart").getAttribute("aria-valuenow")).toBe("1");
     await page.keyboard.press("Home");
@@ -270,7 +271,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     // The first stop of the tab key leads past the list.
     await page.reload();
     await page.keyboard.press("Tab");
-    expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the game");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
     expect(complaints).toEqual([]);
   });
 
@@ -304,7 +305,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     ] as const) {
       await page.setViewportSize({ width, height: 900 });
       await page.emulateMedia({ colorScheme: scheme });
-      await page.goto(address());
+      await page.goto(address("#/game/SYN1"));
       await expect.poll(curvePoints).toBeGreaterThan(20);
       const [content, view] = await page.evaluate<[number, number]>(
         "[document.documentElement.scrollWidth, innerWidth]",

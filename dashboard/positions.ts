@@ -1,4 +1,5 @@
 import { type OutputPosition } from "../proto/gen/courtside/v1/insight_pb.ts";
+import { type ProducerStand } from "./wire-views.ts";
 
 /** What to do with an output: `fresh` is used, `seen` was used before. */
 export type PositionVerdict = "fresh" | "seen";
@@ -6,6 +7,8 @@ export type PositionVerdict = "fresh" | "seen";
 interface LastPosition {
   readonly inputSequence: bigint;
   readonly index: number;
+  /** Highest epoch that wrote, for people: it judges nothing. */
+  readonly epoch: bigint;
 }
 
 /**
@@ -22,9 +25,19 @@ export class PositionGuard {
     const producer = `${position.job}\n${position.stage}\n${String(position.keyGroup)}`;
     const last = this.#last.get(producer);
     if (last !== undefined && !isBeyond(position, last)) return "seen";
-    const { inputSequence, index } = position;
-    this.#last.set(producer, { inputSequence, index });
+    const { inputSequence, index, epoch } = position;
+    const highest = last !== undefined && last.epoch > epoch ? last.epoch : epoch;
+    this.#last.set(producer, { inputSequence, index, epoch: highest });
     return "fresh";
+  }
+
+  /** Where every producer is. */
+  *stands(): Generator<ProducerStand> {
+    for (const [producer, { epoch, inputSequence }] of this.#last) {
+      const [job = "", stage = "", keyGroup] = producer.split("\n");
+      const stand = { inputSequence: Number(inputSequence), epoch: Number(epoch) };
+      yield { job, stage, keyGroup: Number(keyGroup), ...stand };
+    }
   }
 
   clear(): void {

@@ -180,14 +180,70 @@ test("the page and its parts are served under a strict policy, other paths are n
   const page = await fetch(url);
   expect(page.headers.get("content-security-policy")).toContain("script-src 'self'");
   const text = await page.text();
-  const parts = [...text.matchAll(/(?:href|src)="(?<path>\/[^"]+)"/gu)];
-  expect(parts.length).toBeGreaterThan(3);
+  const parts = [...text.matchAll(/(?:href|src)="\.(?<path>\/[^"]+)"/gu)];
+  expect(parts.length).toBe(3);
   for (const part of parts) {
-    expect((await fetch(url + (part.groups?.["path"] ?? ""))).status).toBe(200);
+    const response = await fetch(url + (part.groups?.["path"] ?? ""));
+    expect(response.status).toBe(200);
+    const isHashed = part.groups?.["path"]?.startsWith("/assets/") ?? false;
+    expect(response.headers.get("cache-control")).toContain(isHashed ? "immutable" : "no-cache");
   }
   expect((await fetch(`${url}/../package.json`)).status).toBe(404);
   expect((await fetch(`${url}/api/games/none`)).status).toBe(404);
   expect((await fetch(`${url}/api/games`, { method: "POST" })).status).toBe(405);
+});
+
+test("what the browser has already is not sent again, and what is sent is compressed", async () => {
+  await createStream();
+  const game = new InsightBuilder("SYN1");
+  await publish(game, game.info(), game.play(PLAY));
+  const { url } = await start();
+  await expect.poll(async () => (await fetch(`${url}/api/games/SYN1`)).status).toBe(200);
+  for (const path of ["/", "/api/games", "/api/games/SYN1"]) {
+    const first = await fetch(url + path);
+    const etag = first.headers.get("etag") ?? "";
+    expect(etag).toMatch(/^".+"$/u);
+    const again = await fetch(url + path, { headers: { "if-none-match": `"other", W/${etag}` } });
+    expect([again.status, await again.text()]).toEqual([304, ""]);
+  }
+  // fetch asks for gzip and takes it apart itself.
+  const detail = await fetch(`${url}/api/games/SYN1`);
+  expect(detail.headers.get("content-encoding")).toBe("gzip");
+  expect(await detail.json()).toMatchObject({ id: "SYN1" });
+  await publish(game, game.play({ ...PLAY, number: 2 }));
+  const known = { headers: { "if-none-match": detail.headers.get("etag") ?? "" } };
+  await expect.poll(async () => (await fetch(`${url}/api/games/SYN1`, known)).status).toBe(200);
+});
+
+test("behind a path prefix everything is under it, and the page finds its parts by relative addresses", async () => {
+  const dashboard = await startDashboard({ port: 0, natsUrl: nats.url, basePath: "/courtside/" });
+  cleanups.push(() => dashboard.close());
+  const root = `http://127.0.0.1:${String(dashboard.port)}`;
+  const bare = await fetch(`${root}/courtside`, { redirect: "manual" });
+  expect([bare.status, bare.headers.get("location")]).toEqual([308, "/courtside/"]);
+  const text = await (await fetch(`${root}/courtside/`)).text();
+  const script = /src="\.(?<path>\/[^"]+)"/u.exec(text)?.groups?.["path"] ?? "";
+  expect((await fetch(`${root}/courtside${script}`)).status).toBe(200);
+  expect((await fetch(`${root}/courtside/api/games`)).status).toBe(200);
+  expect((await fetch(`${root}/api/games`)).status).toBe(404);
+  expect((await fetch(`${root}/healthz`)).status).toBe(200);
+});
+
+test("views of a store say that there is none, and statements of other pages are refused", async () => {
+  const { url } = await start();
+  for (const path of ["season", "models", "traces"]) {
+    const response = await fetch(`${url}/api/${path}`);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ code: "NO_STORE" });
+  }
+  expect(await (await fetch(`${url}/api/pipeline`)).json()).toMatchObject({ stages: null });
+  const ask = async (headers: Record<string, string>, body = "{}"): Promise<number> =>
+    (await fetch(`${url}/api/sql`, { method: "POST", headers, body })).status;
+  const json = { "content-type": "application/json" };
+  expect(await ask({ "content-type": "text/plain" })).toBe(415);
+  expect(await ask({ ...json, "sec-fetch-site": "cross-site" })).toBe(403);
+  expect(await ask(json)).toBe(503);
+  expect((await fetch(`${url}/api/sql`)).status).toBe(405);
 });
 
 test("a handler that takes a request answers it before the page's own routes", async () => {

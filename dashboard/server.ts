@@ -1,26 +1,16 @@
-import { fromBinary } from "@bufbuild/protobuf";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo } from "node:net";
 import { CourtsideError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
-import { fnv1a } from "../base/random.ts";
-import { noTracing, type Span, type Tracing } from "../base/tracing.ts";
-import { InsightSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
+import { noTracing, type Tracing } from "../base/tracing.ts";
+import { PageApi, type PageSources } from "./api.ts";
 import { BROKER_WAIT_MS, connectBroker } from "./broker.ts";
 import { GameBook } from "./games.ts";
-import { type InsightMessage, type InsightSource, NatsInsightSource } from "./insight-source.ts";
-import { EventHub, type EventPosition, type SnapshotSource } from "./sse.ts";
-import { SECURITY_HEADERS, serveStatic } from "./static.ts";
-import { type FeedStatus } from "./wire.ts";
-
-/** At most one flush in this time: faster than two frames of a screen nobody sees more. */
-const FLUSH_INTERVAL_MS = 20;
-
-/** Spans kept open until the flush of their plays; more sampled plays in one flush are not traced here. */
-const MAX_OPEN_SPANS = 64;
-
-/** Progress of reading the backlog is told in steps of so many messages. */
-const PROGRESS_STEP = 5_000;
+import { HttpError, sendJson } from "./http.ts";
+import { type InsightListener, type InsightSource, NatsInsightSource } from "./insight-source.ts";
+import { type StreamStand } from "./wire-views.ts";
+import { LiveFeed } from "./live-feed.ts";
+import { loadPage, type PageFiles, serveStatic } from "./static.ts";
 
 /** Takes a request; false (or a promise of it) leaves it to the next one. */
 export type RequestHandler = (
@@ -44,6 +34,10 @@ export interface DashboardOptions {
   readonly handlers?: readonly RequestHandler[];
   readonly log?: Log;
   readonly tracing?: Tracing;
+  /** What the views beside the live ones read from. */
+  readonly sources?: PageSources;
+  /** Path under which a proxy shows the page, for example `/courtside`; default none. */
+  readonly basePath?: string;
   /** Games in the view; default `DEFAULT_MAX_GAMES`. */
   readonly maxGames?: number;
 }
@@ -75,15 +69,22 @@ export class PortInUseError extends CourtsideError {
  */
 export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
   const { log = silentLog, tracing = noTracing, handlers = [] } = options;
+  const basePath = (options.basePath ?? "").replace(/\/+$/u, "");
   const feed = new LiveFeed(new GameBook(options.maxGames), log, tracing);
+  const page = loadPage();
+  // Who asks for it is told; a server that nobody looks at works without.
+  page.catch((error: unknown) => log.error("no page", error));
+  const source = new LateSource();
+  const api = new PageApi(feed, source, options.sources ?? {});
+  const site: Site = { feed, api, handlers, basePath, page, log };
   const server = createServer((request, response) => {
-    void answer(request, response, feed, handlers, log);
+    void answer(request, response, site);
   });
   await listen(server, options.port, options.host ?? "127.0.0.1");
   const { port } = server.address() as AddressInfo;
   let stopSource: () => Promise<void>;
   try {
-    stopSource = await startSource(options, feed, log);
+    stopSource = await startSource(options, feed, source, log);
   } catch (error) {
     server.close();
     throw error;
@@ -108,181 +109,122 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
 async function startSource(
   options: DashboardOptions,
   feed: LiveFeed,
+  late: LateSource,
   log: Log,
 ): Promise<() => Promise<void>> {
   if (options.source !== undefined) {
-    const { source } = options;
-    source.start(feed);
-    return () => source.stop();
+    late.use(options.source).start(feed);
+    return async () => late.stop();
   }
   const { natsUrl = "nats://127.0.0.1:4222", brokerWaitMs = BROKER_WAIT_MS } = options;
   const { signal = new AbortController().signal } = options;
   const connection = await connectBroker(natsUrl, brokerWaitMs, signal);
-  const source = new NatsInsightSource(connection, log);
-  source.start(feed);
+  late.use(new NatsInsightSource(connection, log)).start(feed);
   return async () => {
-    await source.stop();
+    await late.stop();
     await connection.close();
   };
 }
 
-/** From messages to events: folds each insight at once and sends what changed, many at a time when there is much. */
-class LiveFeed implements SnapshotSource {
-  readonly hub: EventHub;
-  readonly #book: GameBook;
-  readonly #log: Log;
-  readonly #tracing: Tracing;
-  #phase: FeedStatus["phase"] = "waiting";
-  #backlog = 0;
-  #insights = 0;
-  #refused = 0;
-  #position: EventPosition = { stream: "", sequence: 0 };
-  #flushTimer: NodeJS.Timeout | undefined;
-  #flushedAtMs = 0;
-  #spans: Span[] = [];
+/** The page is served before the broker answers; until then nothing can be read from it. */
+class LateSource implements InsightSource {
+  #source: InsightSource | undefined;
 
-  constructor(book: GameBook, log: Log, tracing: Tracing) {
-    this.#book = book;
-    this.#log = log;
-    this.#tracing = tracing;
-    this.hub = new EventHub(this);
+  use(source: InsightSource): InsightSource {
+    this.#source = source;
+    return source;
   }
 
-  onStart(stream: string, backlog: number): void {
-    this.#book.clear();
-    this.#insights = 0;
-    this.#refused = 0;
-    this.#backlog = backlog;
-    this.#position = { stream: fnv1a(stream).toString(36), sequence: 0 };
-    this.hub.restart(this.#position);
-    this.#setPhase(backlog === 0 ? "live" : "catching-up");
+  start(listener: InsightListener): void {
+    this.#source?.start(listener);
   }
 
-  onMessage({ data, sequence, traceparent }: InsightMessage): void {
-    this.#position = { stream: this.#position.stream, sequence };
-    this.#fold(data, sequence);
-    if (this.#phase === "catching-up") {
-      if (sequence >= this.#backlog) this.#setPhase("live");
-      else if (sequence % PROGRESS_STEP === 0) this.hub.publishStatus();
-    }
-    if (traceparent !== "" && this.#phase === "live" && this.#spans.length < MAX_OPEN_SPANS) {
-      this.#spans.push(this.#tracing.start("page", { kind: "consumer", parent: traceparent }));
-    }
-    const sinceFlushMs = performance.now() - this.#flushedAtMs;
-    this.#flushTimer ??= setTimeout(
-      () => this.flush(),
-      Math.max(0, FLUSH_INTERVAL_MS - sinceFlushMs),
-    );
+  async read(sequence: number): Promise<Uint8Array | undefined> {
+    return this.#source?.read(sequence);
   }
 
-  onState(state: "waiting" | "lost" | "reading"): void {
-    if (state === "waiting") this.#setPhase("waiting");
-    else if (state === "lost") this.#setPhase("disconnected");
-    else this.#setPhase(this.#position.sequence >= this.#backlog ? "live" : "catching-up");
+  async streams(): Promise<readonly StreamStand[] | undefined> {
+    return this.#source?.streams();
   }
 
-  /** Sends what has been folded since the last time. */
-  flush(): void {
-    clearTimeout(this.#flushTimer);
-    this.#flushTimer = undefined;
-    this.#flushedAtMs = performance.now();
-    this.hub.publish(this.#book.takeChanges(), this.#position);
-    for (const span of this.#spans) {
-      span.setAttributes({ "courtside.clients": this.hub.clients });
-      span.end();
-    }
-    this.#spans = [];
+  async stop(): Promise<void> {
+    await this.#source?.stop();
   }
+}
 
-  summaries(): ReturnType<GameBook["summaries"]> {
-    return this.#book.summaries();
-  }
-
-  detail(gameId: string): ReturnType<GameBook["detail"]> {
-    return this.#book.detail(gameId);
-  }
-
-  status(): FeedStatus {
-    return {
-      phase: this.#phase,
-      insights: this.#insights,
-      refused: this.#refused,
-      backlog: this.#backlog,
-      notShown: this.#book.notShown,
-    };
-  }
-
-  close(): void {
-    clearTimeout(this.#flushTimer);
-    this.hub.close();
-  }
-
-  #fold(data: Uint8Array, sequence: number): void {
-    try {
-      const outcome = this.#book.apply(fromBinary(InsightSchema, data));
-      if (outcome === "seen") this.#refused += 1;
-      else if (outcome === "applied") this.#insights += 1;
-    } catch (error) {
-      this.#refused += 1;
-      this.#log.error("insight not readable, skipped", error, { sequence });
-    }
-  }
-
-  #setPhase(phase: FeedStatus["phase"]): void {
-    if (this.#phase === phase) return;
-    this.#phase = phase;
-    if (phase === "live") {
-      this.flush();
-      this.hub.open();
-    }
-    this.hub.publishStatus();
-  }
+interface Site {
+  readonly feed: LiveFeed;
+  readonly api: PageApi;
+  readonly handlers: readonly RequestHandler[];
+  /** Empty, or `/prefix` without a slash at its end. */
+  readonly basePath: string;
+  readonly page: Promise<PageFiles>;
+  readonly log: Log;
 }
 
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  feed: LiveFeed,
-  handlers: readonly RequestHandler[],
-  log: Log,
+  site: Site,
 ): Promise<void> {
+  const { log } = site;
   try {
     const url = parseUrl(request.url ?? "/");
     if (url === undefined) return sendJson(response, 400, { error: "the address is malformed" });
-    for (const handler of handlers) if (await handler(request, response)) return;
-    await answerOwn(request, response, feed, url);
+    if (site.basePath !== "" && !withoutPrefix(request, response, url, site.basePath)) return;
+    for (const handler of site.handlers) if (await handler(request, response)) return;
+    await answerOwn(request, response, site, url);
   } catch (error) {
-    log.error("request failed", error, { url: request.url ?? "" });
-    if (response.headersSent) response.destroy();
-    else sendJson(response, 500, { error: "internal error; the log of the server says more" });
+    if (response.headersSent) {
+      response.destroy();
+    } else if (error instanceof HttpError) {
+      const { status, code, message } = error;
+      if (status >= 500) log.warn("request failed", { url: request.url ?? "", code, message });
+      sendJson(response, status, { error: message, code });
+    } else {
+      log.error("request failed", error, { url: request.url ?? "" });
+      sendJson(response, 500, { error: "internal error; the log of the server says more" });
+    }
   }
+}
+
+/** Takes the prefix off the address; answers by itself, with false, what lies outside of it. */
+function withoutPrefix(
+  request: IncomingMessage,
+  response: ServerResponse,
+  url: URL,
+  basePath: string,
+): boolean {
+  if (url.pathname === basePath) {
+    response.writeHead(308, { location: `${basePath}/` }).end();
+    return false;
+  }
+  // Health is asked for without the prefix too: by whoever runs the process, not by who reads the page.
+  if (!url.pathname.startsWith(`${basePath}/`)) {
+    if (url.pathname === "/healthz") return true;
+    sendJson(response, 404, { error: `nothing here; the page is at ${basePath}/` });
+    return false;
+  }
+  url.pathname = url.pathname.slice(basePath.length);
+  request.url = url.pathname + url.search;
+  return true;
 }
 
 async function answerOwn(
   request: IncomingMessage,
   response: ServerResponse,
-  feed: LiveFeed,
+  { feed, api, page }: Site,
   url: URL,
 ): Promise<void> {
   const { pathname } = url;
+  if (await api.answer(request, response, url)) return;
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
-    return sendJson(response, 405, { error: `${pathname} can only be read: use GET` });
+    throw new HttpError(405, "METHOD_NOT_ALLOWED", `${pathname} can only be read: use GET`);
   }
   if (pathname === "/healthz") return sendJson(response, 200, healthOf(feed));
-  if (pathname === "/api/games") return sendJson(response, 200, { games: feed.summaries() });
-  if (pathname === "/api/events") {
-    feed.hub.connect(request, response, url);
-    return;
-  }
-  const gameId = /^\/api\/games\/(?<id>[^/]+)$/u.exec(pathname)?.groups?.["id"];
-  if (gameId !== undefined) {
-    const detail = feed.detail(gameId);
-    if (detail !== undefined) return sendJson(response, 200, detail);
-    return sendJson(response, 404, { error: `no game ${gameId}; GET /api/games lists all` });
-  }
-  if (await serveStatic(pathname, response)) return;
-  sendJson(response, 404, { error: `nothing at ${pathname}` });
+  if (await serveStatic(await page, pathname, request, response)) return;
+  throw new HttpError(404, "NOT_FOUND", `nothing at ${pathname}`);
 }
 
 /** The process is well as long as it answers; what it knows of the feed is for people and for `up`. */
@@ -297,15 +239,6 @@ function healthOf(feed: LiveFeed): Record<string, unknown> {
 
 function parseUrl(path: string): URL | undefined {
   return URL.canParse(path, "http://localhost") ? new URL(path, "http://localhost") : undefined;
-}
-
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, {
-    ...SECURITY_HEADERS,
-    "content-type": "application/json; charset=utf-8",
-    "cache-control": "no-store",
-  });
-  response.end(JSON.stringify(body));
 }
 
 async function listen(server: Server, port: number, host: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { type AddressInfo, connect as connectTcp } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -103,7 +104,7 @@ test("heartbeats come without any change", async () => {
   expect((await page.next("beat")).data.serverTimeMs).toBeGreaterThan(1_700_000_000_000);
 });
 
-test("a client that does not read is dropped, the others go on", async () => {
+test("a client that does not read is dropped, finds a notice at the end, and the others go on", async () => {
   send(1);
   bulk = "x".repeat(MAX_CLIENT_BACKLOG_BYTES / 4);
   const socket = connectTcp((server.address() as AddressInfo).port, "127.0.0.1");
@@ -119,6 +120,12 @@ test("a client that does not read is dropped, the others go on", async () => {
   }
   expect(hub.droppedClients).toBe(1);
   expect(hub.clients).toBe(1);
+  let last = "";
+  socket.on("data", (chunk: Buffer) => (last = (last + chunk.toString("latin1")).slice(-200)));
+  const ended = once(socket, "end");
+  socket.resume();
+  await ended;
+  expect(last).toMatch(/event: dropped\ndata: \{"waitingBytes":\d+\}\n\n$/u);
   socket.destroy();
 });
 

@@ -1,12 +1,17 @@
 import { type IncomingMessage, type ServerResponse } from "node:http";
+import { type Socket } from "node:net";
 import { type Changes } from "./games.ts";
+import { SECURITY_HEADERS } from "./http.ts";
 import { type FeedStatus, type GameDetail, type GameSummary } from "./wire.ts";
 
 /** Open event streams; a page holds one, so this is a large audience for one process. */
 export const MAX_CLIENTS = 1_000;
 
-/** Bytes that may wait for a client before it is dropped: several snapshots of a long game. */
+/** Bytes that may wait for a client before it is dropped with a notice: several snapshots of a long game. */
 export const MAX_CLIENT_BACKLOG_BYTES = 4 * 1024 * 1024;
+
+/** How long a dropped client may take to read the notice before its connection is cut. */
+export const DROP_NOTICE_MS = 10_000;
 
 /** Flushes kept for resuming: at the fastest pace (one in 20 ms) these are 40 s, live many minutes. */
 export const REPLAY_FLUSHES = 2_000;
@@ -30,17 +35,19 @@ export interface EventPosition {
   readonly sequence: number;
 }
 
-/** Changes between two positions; event text is made when the first client needs it and then kept. */
+/** Changes between two positions; the bytes are made when the first client needs them and then kept. */
 interface Flush {
   readonly from: number;
   readonly to: EventPosition;
   readonly changes: Changes;
-  readonly gameTexts: Map<string, string>;
-  listText?: string;
+  readonly games: Map<string, Buffer>;
+  list?: Buffer;
 }
 
 interface Client {
   readonly response: ServerResponse;
+  /** Written to directly: the body ends with the connection, so an encoded event is the same bytes for all clients. */
+  readonly socket: Socket;
   readonly gameId: string;
   /** Last event that it saw before; empty for a new page. */
   readonly lastId: string;
@@ -66,7 +73,7 @@ export class EventHub {
   constructor(source: SnapshotSource, heartbeatMs: number = HEARTBEAT_MS) {
     this.#source = source;
     this.#heartbeat = setInterval(() => {
-      this.#broadcast(eventText("beat", { serverTimeMs: Date.now() }));
+      this.#broadcast(event("beat", { serverTimeMs: Date.now() }));
     }, heartbeatMs);
     this.#heartbeat.unref();
   }
@@ -87,20 +94,30 @@ export class EventHub {
       response.end("too many open event streams; try again in 10 s\n");
       return;
     }
+    // Without chunks the end of the connection is the end of the body, and what is sent needs no framing of its own.
+    response.shouldKeepAlive = false;
+    response.removeHeader("transfer-encoding");
     response.writeHead(200, {
+      ...SECURITY_HEADERS,
       "content-type": "text/event-stream; charset=utf-8",
       "cache-control": "no-store",
       "x-accel-buffering": "no",
     });
+    response.flushHeaders();
+    const { socket } = request;
+    socket.setNoDelay(true);
     const header = request.headers["last-event-id"];
     const lastId = (typeof header === "string" ? header : url.searchParams.get("last")) ?? "";
     const gameId = url.searchParams.get("game") ?? "";
-    const client: Client = { response, gameId, lastId, admitted: false };
+    const client: Client = { response, socket, gameId, lastId, admitted: false };
     this.#clients.add(client);
-    response.once("close", () => this.#clients.delete(client));
+    socket.once("close", () => this.#clients.delete(client));
     this.#send(
       client,
-      `retry: ${String(RETRY_MS)}\n\n${eventText("status", this.#source.status())}`,
+      Buffer.concat([
+        Buffer.from(`retry: ${String(RETRY_MS)}\n\n`),
+        event("status", this.#source.status()),
+      ]),
     );
     if (this.#open) this.#admit(client);
   }
@@ -115,17 +132,17 @@ export class EventHub {
   publish(changes: Changes, position: EventPosition): void {
     if (changes.details.length === 0 && changes.removedIds.length === 0) return;
     const from = this.#position.stream === position.stream ? this.#position.sequence : 0;
-    const flush: Flush = { from, to: position, changes, gameTexts: new Map() };
+    const flush: Flush = { from, to: position, changes, games: new Map() };
     this.#position = position;
     this.#flushes.push(flush);
     if (this.#flushes.length > REPLAY_FLUSHES) this.#flushes.shift();
     for (const client of this.#clients) {
-      if (client.admitted) this.#send(client, flushText(flush, client.gameId));
+      if (client.admitted) this.#send(client, flushBytes(flush, client.gameId));
     }
   }
 
   publishStatus(): void {
-    this.#broadcast(eventText("status", this.#source.status()));
+    this.#broadcast(event("status", this.#source.status()));
   }
 
   /** The view started anew: every client gets a snapshot, old positions are void. */
@@ -138,7 +155,7 @@ export class EventHub {
   /** Ends all event streams; the pages connect again when a server is back. */
   close(): void {
     clearInterval(this.#heartbeat);
-    for (const { response } of this.#clients) response.end();
+    for (const { socket } of this.#clients) socket.end();
     this.#clients.clear();
   }
 
@@ -165,8 +182,9 @@ export class EventHub {
   }
 
   #sendMissed(client: Client, missed: readonly Flush[]): void {
-    const head = eventText("resume", this.#source.status(), this.#position);
-    this.#send(client, missed.map((flush) => flushText(flush, client.gameId)).join("") + head);
+    const head = event("resume", this.#source.status(), this.#position);
+    const parts = missed.map((flush) => flushBytes(flush, client.gameId));
+    this.#send(client, Buffer.concat([...parts, head]));
   }
 
   #sendSnapshot(client: Client): void {
@@ -175,43 +193,50 @@ export class EventHub {
       games: this.#source.summaries(),
       game: this.#source.detail(client.gameId) ?? null,
     };
-    this.#send(client, eventText("snapshot", snapshot, this.#position));
+    this.#send(client, event("snapshot", snapshot, this.#position));
   }
 
-  #broadcast(text: string): void {
-    for (const client of this.#clients) this.#send(client, text);
+  #broadcast(bytes: Buffer): void {
+    for (const client of this.#clients) this.#send(client, bytes);
   }
 
-  #send(client: Client, text: string): void {
-    const { response } = client;
-    response.write(text);
-    if (response.writableLength <= MAX_CLIENT_BACKLOG_BYTES) return;
-    // Its page reconnects and gets a snapshot, which is less than all it has not read.
+  #send(client: Client, bytes: Buffer): void {
+    const { socket } = client;
+    socket.write(bytes);
+    if (socket.writableLength > MAX_CLIENT_BACKLOG_BYTES) this.#drop(client);
+  }
+
+  /** Its page reads the notice behind what waits for it, connects again and gets what it missed, or a snapshot. */
+  #drop(client: Client): void {
+    const { socket } = client;
     this.#dropped += 1;
     this.#clients.delete(client);
-    response.destroy();
+    socket.end(event("dropped", { waitingBytes: socket.writableLength }));
+    const cut = setTimeout(() => socket.destroy(), DROP_NOTICE_MS);
+    cut.unref();
+    socket.once("close", () => clearTimeout(cut));
   }
 }
 
 /** Events of one flush for a client; only the last one has the id, so that a cut repeats the whole flush. */
-function flushText(flush: Flush, gameId: string): string {
+function flushBytes(flush: Flush, gameId: string): Buffer {
   const { details, removedIds } = flush.changes;
-  flush.listText ??= eventText(
+  flush.list ??= event(
     "games",
     { changed: details.map(({ summary }) => summary), removed: removedIds },
     flush.to,
   );
-  if (gameId === "") return flush.listText;
-  let gameText = flush.gameTexts.get(gameId);
-  if (gameText === undefined) {
+  if (gameId === "") return flush.list;
+  let bytes = flush.games.get(gameId);
+  if (bytes === undefined) {
     const detail = details.find(({ id }) => id === gameId);
-    gameText = detail === undefined ? "" : eventText("game", detail);
-    flush.gameTexts.set(gameId, gameText);
+    bytes = detail === undefined ? flush.list : Buffer.concat([event("game", detail), flush.list]);
+    flush.games.set(gameId, bytes);
   }
-  return gameText + flush.listText;
+  return bytes;
 }
 
-function eventText(name: string, data: unknown, position?: EventPosition): string {
+function event(name: string, data: unknown, position?: EventPosition): Buffer {
   const id = position === undefined ? "" : `id: ${position.stream}-${String(position.sequence)}\n`;
-  return `event: ${name}\n${id}data: ${JSON.stringify(data)}\n\n`;
+  return Buffer.from(`event: ${name}\n${id}data: ${JSON.stringify(data)}\n\n`);
 }

@@ -34,6 +34,13 @@ export interface GameSummary {
   plays: number;
   /** Home win probability in whole percent at the end of each game minute so far; null where unknown. */
   spark: (number | null)[];
+  possession: WireSide | null;
+  /** Worth of a point now against one at an even tip-off, 0..9.9; see `story.ts`. Null without a prediction. */
+  leverage: number | null;
+  /** Sum of all changes of the probability so far. */
+  excitement: number;
+  /** How far the side that is ahead was down, 0..1. */
+  comeback: number | null;
 }
 
 export interface GameFacts {
@@ -86,6 +93,82 @@ export interface PlayRow {
   readonly low: number | null;
   readonly high: number | null;
   readonly ingestTimeMs: number;
+  /** Player who acts, 0 when there is none. */
+  readonly actorId: number;
+  /** Field-goal attempt with its place in feet from the basket; null for all else and where the place is not known. */
+  readonly shot: ShotPlace | null;
+  /** Unanswered points after it: positive home, negative away. */
+  readonly run: number;
+  readonly possession: WireSide | null;
+}
+
+export interface ShotPlace {
+  /** To the right seen from mid-court. */
+  readonly xFt: number;
+  /** From the basket towards mid-court. */
+  readonly yFt: number;
+  readonly value: number;
+  readonly made: boolean;
+}
+
+/** A fired five-minute window in short: a point of the small multiples. */
+export interface TrendRow {
+  readonly side: WireSide;
+  /** Game time at which the window ends, seconds. */
+  readonly endS: number;
+  readonly pace: number | null;
+  readonly effectiveFg: number | null;
+  readonly turnovers: number;
+  readonly points: number;
+}
+
+/** A model input as it was. */
+export interface FeatureValue {
+  readonly name: string;
+  readonly unit: string;
+  readonly description: string;
+  readonly value: number;
+}
+
+/** What one input did to the probability, in probability points of the home side. */
+export interface Contribution {
+  readonly feature: string;
+  readonly contribution: number;
+}
+
+export interface WireSpan {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+  readonly name: string;
+  readonly service: string;
+  readonly kind: string;
+  /** Epoch microseconds, for differences within a trace. */
+  readonly startUs: number;
+  readonly durationUs: number;
+  readonly status: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** All that was known right after one play: `GET /api/games/ID/plays/NUMBER`. */
+export interface PlayMoment {
+  readonly play: PlayRow;
+  readonly situation: GameSituation | null;
+  /** The state of the game as Protobuf JSON, as it was published. */
+  readonly state: Readonly<Record<string, unknown>> | null;
+  readonly modelName: string;
+  readonly modelVersion: string;
+  readonly traceId: string;
+  /** Milliseconds from publish to the prediction and to the visible row; null when not known (yet). */
+  readonly publishToPredictionMs: number | null;
+  readonly publishToRowMs: number | null;
+  /** Null when the store has no row of it (yet). */
+  readonly features: readonly FeatureValue[] | null;
+  /** Null when the scoring server explains nothing. */
+  readonly contributions: readonly Contribution[] | null;
+  readonly windows: readonly WindowRow[];
+  readonly players: readonly PlayerLine[];
+  readonly spans: readonly WireSpan[];
 }
 
 export interface PlayerLine {
@@ -156,6 +239,7 @@ export interface GameDetail {
   readonly plays: readonly PlayRow[];
   readonly players: readonly PlayerLine[];
   readonly windows: readonly WindowRow[];
+  readonly trend: readonly TrendRow[];
 }
 
 /** Where the server itself stands. */

@@ -16,7 +16,7 @@ const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
   .filter((path) => path !== "" && !path.startsWith("proto/gen/") && existsSync(join(ROOT, path)));
 
 const text = (path: string): string => readFileSync(join(ROOT, path), "utf8");
-const sources = files.filter((path) => path.endsWith(".ts"));
+const sources = files.filter((path) => /\.tsx?$/.test(path));
 const isTest = (path: string): boolean => path.endsWith(".test.ts") || path.startsWith("tests/");
 const production = sources.filter((path) => !isTest(path));
 
@@ -104,7 +104,8 @@ test("no TODO without an issue number and no FIXME: finish it or file it", () =>
 
 test("every file is used: delete what nothing imports", () => {
   const used = new Set(sources.flatMap(importsOf));
-  const entries = /^(?:cli\/main\.ts|cli\/commands\/|scripts\/|vitest\.config\.ts|tests\/)/;
+  const entries =
+    /^(?:cli\/main\.ts|dashboard\/page\/main\.tsx|cli\/commands\/|scripts\/|vitest\.config\.ts|tests\/)/;
   const scripts = text("package.json");
   const spawned = sources.map(text).join("\n");
   const offences = production

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import path from "node:path";
 import { createLog } from "../../base/log.ts";
 import { startDashboard } from "../../dashboard/server.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
@@ -7,6 +8,7 @@ import { createGateway } from "../../serving/http/gateway.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import { type Command, type CommandContext } from "../command.ts";
 import { integerFlag, textFlag } from "../flags.ts";
+import { openPageSources } from "../page-sources.ts";
 
 /** `courtside dashboard`: the live page as a process of its own. */
 export const command: Command = {
@@ -23,13 +25,22 @@ Serves the live page from the INSIGHTS stream until it is stopped. Prints one JS
   --host ADDRESS        address to listen on (default 127.0.0.1)
   --nats-url URL        broker that has the insights (default nats://127.0.0.1:4222)
   --serving-url H:P     gRPC server for POST /v1/predict and /predict; without it there are no such paths
-  --clickhouse-url URL  where spans of traced plays go; without it nothing is traced`,
+  --clickhouse-url URL  the store behind the season, model, pipeline, trace and SQL views; spans of traced plays
+                        go there too; without it these views say so
+  --models FOLDER       registry that the model view reads its cards from (default serving/models of this program)
+  --metrics-url URL     Prometheus endpoint of the insight job, for the pipeline view
+  --grafana-url URL     where the links to Grafana lead; without it there are none
+  --base-path PATH      path under which a proxy shows the page, for example /courtside (default none)`,
   options: {
     port: { type: "string", default: "8080" },
     host: { type: "string", default: "127.0.0.1" },
     "nats-url": { type: "string", default: "nats://127.0.0.1:4222" },
     "serving-url": { type: "string" },
     "clickhouse-url": { type: "string" },
+    models: { type: "string", default: path.join(import.meta.dirname, "../../serving/models") },
+    "metrics-url": { type: "string" },
+    "grafana-url": { type: "string" },
+    "base-path": { type: "string", default: "" },
   },
   run,
 };
@@ -44,9 +55,25 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
   const tracing = await createTracing({ service: "dashboard", clickhouse, log });
   const client = servingUrl === undefined ? undefined : connectPredict(servingUrl, { tracing });
   const handlers = client === undefined ? [] : [createGateway(client)];
-  const [natsUrl, host] = [String(values["nats-url"]), String(values["host"])];
+  const views = await openPageSources({
+    clickhouseUrl,
+    modelsFolder: String(values["models"]),
+    metricsUrl: textFlag(values, "metrics-url"),
+    grafanaUrl: textFlag(values, "grafana-url"),
+    signal,
+  });
   try {
-    const dashboard = await startDashboard({ port, host, natsUrl, handlers, log, tracing, signal });
+    const dashboard = await startDashboard({
+      port,
+      host: String(values["host"]),
+      natsUrl: String(values["nats-url"]),
+      basePath: String(values["base-path"]),
+      handlers,
+      sources: { ...views.sources, predict: client !== undefined },
+      log,
+      tracing,
+      signal,
+    });
     context.stdout(
       `${JSON.stringify({ ready: true, service: "dashboard", port: dashboard.port })}\n`,
     );
@@ -57,6 +84,7 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
     if (!signal.aborted) throw error;
   } finally {
     client?.close();
+    await views.close();
     await tracing.shutdown();
     await clickhouse?.close();
   }

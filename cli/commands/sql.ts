@@ -2,10 +2,10 @@ import { readdir } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import type { ClickHouseClient } from "@clickhouse/client";
 import { CourtsideError, UsageError } from "../../base/errors.ts";
+import { askOf } from "../ask.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { startClickHouse } from "../../local/clickhouse/child.ts";
 import {
-  type Ask,
   checkReadOnly,
   READER_SETTINGS,
   type ReadOnlySql,
@@ -51,17 +51,6 @@ Flags:
     }
   },
 };
-
-function askOf(client: ClickHouseClient): Ask {
-  return async (query, parameters) => {
-    const result = await client.query({
-      query,
-      query_params: { ...parameters },
-      format: "JSONCompactEachRow",
-    });
-    return (await result.json<[string]>()).map(([value]) => value);
-  };
-}
 
 /** There are no tables to ask yet. */
 class NoStoreError extends CourtsideError {

@@ -64,7 +64,11 @@ export function pipelineSpecs(
     },
     {
       name: "dashboard",
-      args: ["dashboard", ...flags({ port: ports.page, natsUrl, servingUrl, clickhouseUrl })],
+      args: [
+        "dashboard",
+        ...flags({ port: ports.page, natsUrl, servingUrl, clickhouseUrl, models: options.models }),
+        ...flags({ metricsUrl: `http://127.0.0.1:${String(ports.prometheus)}/metrics` }),
+      ],
     },
   ];
   return specs.filter(({ isElsewhere }) => isElsewhere !== true);

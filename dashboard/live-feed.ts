@@ -1,0 +1,131 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import { type Log } from "../base/log.ts";
+import { fnv1a } from "../base/random.ts";
+import { type Span, type Tracing } from "../base/tracing.ts";
+import { InsightSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
+import { type GameBook } from "./games.ts";
+import { type InsightMessage } from "./insight-source.ts";
+import { EventHub, type EventPosition, type SnapshotSource } from "./sse.ts";
+import { type FeedStatus } from "./wire.ts";
+
+/** At most one flush in this time: faster than two frames of a screen nobody sees more. */
+const FLUSH_INTERVAL_MS = 20;
+
+/** Spans kept open until the flush of their plays; more sampled plays in one flush are not traced here. */
+const MAX_OPEN_SPANS = 64;
+
+/** Progress of reading the backlog is told in steps of so many messages. */
+const PROGRESS_STEP = 5_000;
+
+/** From messages to events: folds each insight at once and sends what changed, many at a time when there is much. */
+export class LiveFeed implements SnapshotSource {
+  readonly hub: EventHub;
+  readonly book: GameBook;
+  readonly #log: Log;
+  readonly #tracing: Tracing;
+  #phase: FeedStatus["phase"] = "waiting";
+  #backlog = 0;
+  #insights = 0;
+  #refused = 0;
+  #position: EventPosition = { stream: "", sequence: 0 };
+  #flushTimer: NodeJS.Timeout | undefined;
+  #flushedAtMs = 0;
+  #spans: Span[] = [];
+
+  constructor(book: GameBook, log: Log, tracing: Tracing) {
+    this.book = book;
+    this.#log = log;
+    this.#tracing = tracing;
+    this.hub = new EventHub(this);
+  }
+
+  onStart(stream: string, backlog: number): void {
+    this.book.clear();
+    this.#insights = 0;
+    this.#refused = 0;
+    this.#backlog = backlog;
+    this.#position = { stream: fnv1a(stream).toString(36), sequence: 0 };
+    this.hub.restart(this.#position);
+    this.#setPhase(backlog === 0 ? "live" : "catching-up");
+  }
+
+  onMessage({ data, sequence, traceparent }: InsightMessage): void {
+    this.#position = { stream: this.#position.stream, sequence };
+    this.#fold(data, sequence);
+    if (this.#phase === "catching-up") {
+      if (sequence >= this.#backlog) this.#setPhase("live");
+      else if (sequence % PROGRESS_STEP === 0) this.hub.publishStatus();
+    }
+    if (traceparent !== "" && this.#phase === "live" && this.#spans.length < MAX_OPEN_SPANS) {
+      this.#spans.push(this.#tracing.start("page", { kind: "consumer", parent: traceparent }));
+    }
+    const sinceFlushMs = performance.now() - this.#flushedAtMs;
+    this.#flushTimer ??= setTimeout(
+      () => this.flush(),
+      Math.max(0, FLUSH_INTERVAL_MS - sinceFlushMs),
+    );
+  }
+
+  onState(state: "waiting" | "lost" | "reading"): void {
+    if (state === "waiting") this.#setPhase("waiting");
+    else if (state === "lost") this.#setPhase("disconnected");
+    else this.#setPhase(this.#position.sequence >= this.#backlog ? "live" : "catching-up");
+  }
+
+  /** Sends what has been folded since the last time. */
+  flush(): void {
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    this.#flushedAtMs = performance.now();
+    this.hub.publish(this.book.takeChanges(), this.#position);
+    for (const span of this.#spans) {
+      span.setAttributes({ "courtside.clients": this.hub.clients });
+      span.end();
+    }
+    this.#spans = [];
+  }
+
+  summaries(): ReturnType<GameBook["summaries"]> {
+    return this.book.summaries();
+  }
+
+  detail(gameId: string): ReturnType<GameBook["detail"]> {
+    return this.book.detail(gameId);
+  }
+
+  status(): FeedStatus {
+    return {
+      phase: this.#phase,
+      insights: this.#insights,
+      refused: this.#refused,
+      backlog: this.#backlog,
+      notShown: this.book.notShown,
+    };
+  }
+
+  close(): void {
+    clearTimeout(this.#flushTimer);
+    this.hub.close();
+  }
+
+  #fold(data: Uint8Array, sequence: number): void {
+    try {
+      const outcome = this.book.apply(fromBinary(InsightSchema, data), sequence);
+      if (outcome === "seen") this.#refused += 1;
+      else if (outcome === "applied") this.#insights += 1;
+    } catch (error) {
+      this.#refused += 1;
+      this.#log.error("insight not readable, skipped", error, { sequence });
+    }
+  }
+
+  #setPhase(phase: FeedStatus["phase"]): void {
+    if (this.#phase === phase) return;
+    this.#phase = phase;
+    if (phase === "live") {
+      this.flush();
+      this.hub.open();
+    }
+    this.hub.publishStatus();
+  }
+}
