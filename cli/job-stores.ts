@@ -3,7 +3,7 @@ import { CourtsideError, UsageError } from "../base/errors.ts";
 import { Bucket } from "../connectors/bucket.ts";
 import { DirectoryBlobs } from "../connectors/directory-store.ts";
 import { layoutOf } from "../local/data-dir.ts";
-import type { BlobStore } from "../operators/mod.ts";
+import type { BlobStore, FaultPoint } from "../operators/mod.ts";
 import type { JobRecord } from "../proto/gen/courtside/v1/checkpoint_pb.ts";
 import { JOBS_BUCKET } from "../proto/subjects.ts";
 import type { CommandContext } from "./command.ts";
@@ -37,20 +37,25 @@ export class JobStoppedError extends CourtsideError {
 export async function openJobStores(
   nats: NatsConnection,
   values: CommandContext["values"],
+  fault?: FaultPoint,
 ): Promise<JobStores> {
-  return { jobs: await Bucket.open(nats, JOBS_BUCKET), blobs: await openBlobs(nats, values) };
+  return {
+    jobs: await Bucket.open(nats, JOBS_BUCKET),
+    blobs: await openBlobs(nats, values, fault),
+  };
 }
 
 /** @throws UsageError for an address of an unknown kind. */
 async function openBlobs(
   _nats: NatsConnection,
   values: CommandContext["values"],
+  fault: FaultPoint | undefined,
 ): Promise<BlobStore> {
   const place = textFlag(values, "checkpoints") ?? layoutOf(String(values["data"])).checkpoints;
   const [, scheme] = /^([a-z0-9]+):/.exec(place) ?? [];
   switch (scheme) {
     case undefined:
-      return Promise.resolve(new DirectoryBlobs(place));
+      return Promise.resolve(new DirectoryBlobs(place, fault));
     default:
       throw new UsageError(
         `--checkpoints takes a directory, nats: or s3://BUCKET/PREFIX, not "${place}"`,

@@ -4,6 +4,7 @@ import { errorText } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import {
   type BlobStore,
+  type FaultPoint,
   FencedError,
   type HeadRevision,
   type HeadStore,
@@ -16,9 +17,11 @@ const TEMPORARY = ".tmp";
 /** Blobs as files. A file gets its name when all its bytes are on the disk (fsync, then rename). */
 export class DirectoryBlobs implements BlobStore {
   readonly location: string;
+  readonly #fault: FaultPoint | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, fault?: FaultPoint) {
     this.location = directory;
+    this.#fault = fault;
   }
 
   async put(name: string, parts: readonly Uint8Array[]): Promise<void> {
@@ -26,6 +29,7 @@ export class DirectoryBlobs implements BlobStore {
     await explained(`write ${name} to`, this.location, async () => {
       await mkdir(dirname(path), { recursive: true });
       await writeDurably(`${path}${TEMPORARY}`, parts);
+      this.#fault?.("half-blob");
       await rename(`${path}${TEMPORARY}`, path);
     });
   }

@@ -77,6 +77,7 @@ async function run(context: CommandContext): Promise<number> {
   const leaseMs = integerFlag(values, "lease-ms", LEASE_MS) ?? 0;
   const regions = integerFlag(values, "regions", REGIONS);
   const triesMax = integerFlag(values, "record-tries", TRIES) ?? 1;
+  const fault = faultFromEnvironment();
   const clickHouse = await openClickHouse(String(values["clickhouse-url"]), { signal });
   await migrate(clickHouse);
   const metrics = await createMetrics({
@@ -90,7 +91,7 @@ async function run(context: CommandContext): Promise<number> {
   const predictor = connectPredict(String(values["serving-url"]), { tracing });
   try {
     await predictor.waitReady(PREDICT_START_WAIT_MS);
-    const { blobs, jobs } = await openJobStores(nats, values);
+    const { blobs, jobs } = await openJobStores(nats, values, fault);
     const workers = await Bucket.open(nats, WORKERS_BUCKET, { ttlMs: leaseMs });
     const record = await ensureJobRecord(jobs, job, regions, INSIGHT_REGIONS);
     if (record.stopped) throw new JobStoppedError(record);
@@ -101,7 +102,7 @@ async function run(context: CommandContext): Promise<number> {
       log,
       triesMax,
       group: new WorkerGroup(workers, job, leaseMs, systemClock.nowMs()),
-      fault: faultFromEnvironment(),
+      fault,
       makeRegion: insightRegions({
         nats,
         clickHouse,

@@ -102,7 +102,9 @@ export class HeldRegion {
         this.#error = errorText(error);
         if (error instanceof RecordError) this.#quarantine.note(error);
         if (this.#isOver(error)) {
-          log.error("region_ended", error, { region: name });
+          if (error instanceof FencedError)
+            log.info("region_lost", { region: name, reason: error.message });
+          else log.error("region_ended", error, { region: name });
           return this.#options.onEnd(error instanceof Error ? error : new Error(String(error)));
         }
         const waitMs = Math.min(BACK_OFF_MIN_MS * 2 ** (this.#failures - 1), BACK_OFF_MAX_MS);

@@ -1,10 +1,11 @@
 import { toBinary } from "@bufbuild/protobuf";
+import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { CourtsideError, errorText } from "../../base/errors.ts";
 import { keyGroupRange, type KeyGroupRange } from "../../base/key-group.ts";
 import type { Log } from "../../base/log.ts";
 import type { Bucket } from "../../connectors/bucket.ts";
-import type { WorkerGroup } from "../../connectors/worker-group.ts";
+import type { WorkerGroup, WorkerState } from "../../connectors/worker-group.ts";
 import {
   type BlobStore,
   type FaultPoint,
@@ -24,6 +25,8 @@ import { headKey, readJobRecord, regionName, savepointPartKey } from "./job-reco
 /** Beats in one lease: two may be lost. */
 const BEATS_PER_LEASE = 4;
 const BEAT_MS_MAX = 1000;
+/** Beats for which nobody must have named a region before it is taken from a living owner. */
+const FREE_BEATS = 3;
 
 /** A region to run, as the worker hands it to the job. */
 export interface RegionSeat {
@@ -66,6 +69,7 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #held = new Map<number, HeldRegion>();
   readonly #exported = new Set<string>();
+  readonly #freeSinceMs = new Map<number, number>();
   readonly #beatMs: number;
   #lastTickMs = performance.now();
   /** While the broker was away nobody could renew: the others get time to before anything is taken from them. */
@@ -117,7 +121,7 @@ export class Worker {
       await this.#savepoint(request.name, request.stop);
       if (request.stop) return false;
     }
-    const members = await group.members();
+    const members = (await group.members()).filter((each) => !isDeadHere(each, group.id));
     const view = members.map((each) =>
       each.id === group.id ? { ...each, regions: [...this.#held.keys()] } : each,
     );
@@ -128,6 +132,7 @@ export class Worker {
       await this.#beat();
     }
     const alive = new Set(members.map(({ id }) => id));
+    this.#noteFree(new Set(members.flatMap(({ regions }) => regions)));
     for (const index of claim) this.#claim(index, alive);
     if (claim.length > 0) await this.#beat();
     if (claim.length === 0) this.#tellReady();
@@ -159,7 +164,7 @@ export class Worker {
           owner: group.id,
           log,
           fault,
-          mayTakeFrom: (owner) => !alive.has(owner) && performance.now() > this.#takeFromMs,
+          mayTakeFrom: (owner) => this.#mayTake(index, alive.has(owner)),
           initial: async () =>
             record.savepoint === ""
               ? undefined
@@ -188,6 +193,24 @@ export class Worker {
     held.start();
   }
 
+  /** Remembers since when nobody says to have a region. */
+  #noteFree(held: ReadonlySet<number>): void {
+    for (let index = 0; index < this.#options.record.regions; index += 1) {
+      if (held.has(index)) this.#freeSinceMs.delete(index);
+      else if (!this.#freeSinceMs.has(index)) this.#freeSinceMs.set(index, performance.now());
+    }
+  }
+
+  /**
+   * A region goes from an owner that is gone, or that is alive and has not said for a while to have it: it lost it
+   * when its lease ran out, or could not give it back. Between its swap and its next beat lie milliseconds.
+   */
+  #mayTake(index: number, isAlive: boolean): boolean {
+    const nowMs = performance.now();
+    if (!isAlive) return nowMs > this.#takeFromMs;
+    return nowMs - (this.#freeSinceMs.get(index) ?? nowMs) > FREE_BEATS * this.#beatMs;
+  }
+
   async #letGo(index: number): Promise<void> {
     await this.#held.get(index)?.stop();
     this.#held.delete(index);
@@ -214,6 +237,18 @@ export class Worker {
     if (![...this.#held.values()].every((held) => held.status().state === "running")) return;
     this.#ready = true;
     onReady?.();
+  }
+}
+
+/** True for a worker of this machine whose process is gone: nobody has to wait for its lease. */
+function isDeadHere({ id, host, pid }: WorkerState, me: string): boolean {
+  if (host !== hostname() || id === me) return false;
+  if (pid === process.pid) return true;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
   }
 }
 
