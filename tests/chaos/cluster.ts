@@ -51,7 +51,9 @@ export class Cluster {
       new Service({ name, program: process.execPath, args: [MAIN, ...args] }, folder);
     this.clickhouse = own(
       "clickhouse",
-      ...["clickhouse", `--port=${String(clickhouse)}`, `--data=${join(folder, "clickhouse")}`],
+      "clickhouse",
+      `--port=${String(clickhouse)}`,
+      `--data=${join(folder, "clickhouse")}`,
     );
     this.serve = own("serve", "serve", `--port=${String(serve)}`);
     for (let i = 0; i < options.workers; i += 1) this.workers.push(this.#worker(i));
@@ -105,13 +107,11 @@ export class Cluster {
 
   #worker(index: number): Service {
     const { regions, leaseMs, flags = [] } = this.#options;
-    const args = [
-      ...[MAIN, "run", "insight", `--nats-url=${this.natsUrl}`],
-      ...[`--clickhouse-url=${this.clickhouseUrl}`, `--serving-url=${this.servingUrl}`],
-      ...[`--checkpoints=${join(this.folder, "checkpoints")}`, `--lease-ms=${String(leaseMs)}`],
-      ...["--checkpoint-interval-ms=300", ...flags],
-      ...(regions === undefined ? [] : [`--regions=${String(regions)}`]),
-    ];
+    const args = [MAIN, "run", "insight", "--checkpoint-interval-ms=300", ...flags];
+    args.push(`--nats-url=${this.natsUrl}`, `--clickhouse-url=${this.clickhouseUrl}`);
+    args.push(`--serving-url=${this.servingUrl}`, `--lease-ms=${String(leaseMs)}`);
+    args.push(`--checkpoints=${join(this.folder, "checkpoints")}`);
+    if (regions !== undefined) args.push(`--regions=${String(regions)}`);
     const name = `worker-${String(index)}`;
     return new Service({ name, program: process.execPath, args }, this.folder);
   }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { NBA } from "../support/courtside.ts";
-import { Cluster, type ReplayCounts } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { type Contents, contentsOf, differences } from "./contents.ts";
 import { storm, type StormReport } from "./storm.ts";
 
@@ -17,7 +17,7 @@ export interface ChaosOptions {
   readonly games: number;
   readonly workers: number;
   readonly leaseMs: number;
-  say(text: string): void;
+  readonly say: (text: string) => void;
 }
 
 export interface ChaosReport {
@@ -30,10 +30,9 @@ export interface ChaosReport {
 
 export function sourceFlags(games: number, speed: string): string[] {
   const source = existsSync(SEASON) ? SEASON : "synthetic";
-  return [
-    ...[`--source=${source}`, `--games=${String(games)}`, `--concurrent=${String(games)}`],
-    ...[`--speed=${speed}`, "--trace-rate=0"],
-  ];
+  const count = String(games);
+  const what = [`--source=${source}`, `--games=${count}`, `--concurrent=${count}`];
+  return [...what, `--speed=${speed}`, "--trace-rate=0"];
 }
 
 /** The undisturbed run. */
@@ -54,10 +53,10 @@ export async function chaos(calm: Contents, options: ChaosOptions): Promise<Chao
   try {
     const speed = Math.max(1, Math.round(GAME_S / ((kills * (EVERY_MS + 300)) / 1000)));
     const replaying = cluster.replay(sourceFlags(games, String(speed)));
-    const [report, replay] = (await Promise.all([
+    const [report, replay] = await Promise.all([
       storm(cluster, { ...options, everyMs: EVERY_MS }),
       replaying,
-    ])) as [StormReport, ReplayCounts];
+    ]);
     say("the storm is over; waiting for the rest");
     found = differences(calm, await contentsOf(cluster, replay));
     const folder = found.length === 0 ? undefined : cluster.folder;

@@ -10,7 +10,7 @@ export interface StormOptions {
   readonly leaseMs: number;
   /** Mean time between two disturbances. */
   readonly everyMs: number;
-  say(text: string): void;
+  readonly say: (text: string) => void;
 }
 
 /** What was done to the cluster. */
