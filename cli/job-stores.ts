@@ -1,10 +1,9 @@
 import type { NatsConnection } from "@nats-io/nats-core";
-import { CourtsideError, UsageError } from "../base/errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { Bucket } from "../connectors/bucket.ts";
 import { DirectoryBlobs } from "../connectors/directory-store.ts";
 import { layoutOf } from "../local/data-dir.ts";
 import type { BlobStore, FaultPoint } from "../operators/mod.ts";
-import type { JobRecord } from "../proto/gen/courtside/v1/checkpoint_pb.ts";
 import { JOBS_BUCKET } from "../proto/subjects.ts";
 import type { CommandContext } from "./command.ts";
 import { textFlag } from "./flags.ts";
@@ -19,19 +18,6 @@ export const JOB_STORE_OPTIONS = {
 export interface JobStores {
   readonly jobs: Bucket;
   readonly blobs: BlobStore;
-}
-
-/** The job waits for somebody to say where it goes on. */
-export class JobStoppedError extends CourtsideError {
-  override readonly code = "JOB_STOPPED";
-  override readonly retryable = false;
-
-  constructor({ job }: JobRecord) {
-    super(
-      `job ${job} was stopped with a savepoint; let it go on with courtside restore ${job} ` +
-        `--savepoint NAME (courtside savepoint list ${job} shows them)`,
-    );
-  }
 }
 
 export async function openJobStores(

@@ -8,10 +8,10 @@ import { Bucket } from "../../connectors/bucket.ts";
 import { DEFAULT_LEASE_MS, WorkerGroup } from "../../connectors/worker-group.ts";
 import { INSIGHT_JOB } from "../../jobs/insight/insights.ts";
 import { INSIGHT_REGIONS, insightRegions } from "../../jobs/insight/run.ts";
-import { ensureJobRecord } from "../../jobs/worker/job-record.ts";
+import { ensureJobRecord, untilGoing } from "../../jobs/worker/job-record.ts";
 import { Worker } from "../../jobs/worker/worker.ts";
 import { WORKERS_BUCKET } from "../../proto/subjects.ts";
-import { JOB_STORE_OPTIONS, JobStoppedError, openJobStores } from "../job-stores.ts";
+import { JOB_STORE_OPTIONS, openJobStores } from "../job-stores.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { ensureStreams } from "../../jobs/streams.ts";
 import { connectPredict } from "../../serving/client.ts";
@@ -93,35 +93,30 @@ async function run(context: CommandContext): Promise<number> {
     await predictor.waitReady(PREDICT_START_WAIT_MS);
     const { blobs, jobs } = await openJobStores(nats, values, fault);
     const workers = await Bucket.open(nats, WORKERS_BUCKET, { ttlMs: leaseMs });
-    const record = await ensureJobRecord(jobs, job, regions, INSIGHT_REGIONS);
-    if (record.stopped) throw new JobStoppedError(record);
-    const worker = new Worker({
-      record,
-      jobs,
-      blobs,
+    const makeRegion = insightRegions({
+      nats,
+      clickHouse,
+      predictor,
+      checkpointIntervalMs,
+      clock: systemClock,
+      tracing,
+      metrics,
       log,
-      triesMax,
-      group: new WorkerGroup(workers, job, leaseMs, systemClock.nowMs()),
-      fault,
-      makeRegion: insightRegions({
-        nats,
-        clickHouse,
-        predictor,
-        checkpointIntervalMs,
-        clock: systemClock,
-        tracing,
-        metrics,
-        log,
-      }),
-      onReady: () => {
-        metrics.reportHealth({ notReady: () => (signal.aborted ? "stopping" : undefined) });
-        context.stdout(
-          `${JSON.stringify({ ready: true, service: job, port: metrics.port ?? 0 })}\n`,
-        );
-      },
     });
-    await worker.run(signal);
-    return 0;
+    const onReady = once(() => {
+      metrics.reportHealth({ notReady: () => (signal.aborted ? "stopping" : undefined) });
+      context.stdout(`${JSON.stringify({ ready: true, service: job, port: metrics.port ?? 0 })}\n`);
+    });
+    let record = await ensureJobRecord(jobs, job, regions, INSIGHT_REGIONS);
+    for (;;) {
+      if (record.stopped) onReady();
+      record = await untilGoing(jobs, record, log, signal);
+      if (signal.aborted) return 0;
+      const group = new WorkerGroup(workers, job, leaseMs, systemClock.nowMs());
+      const options = { record, jobs, blobs, log, triesMax, group, fault, makeRegion, onReady };
+      if ((await new Worker(options).run(signal)) === "told") return 0;
+      record = await ensureJobRecord(jobs, job, undefined, INSIGHT_REGIONS);
+    }
   } finally {
     predictor.close();
     await nats.close();
@@ -129,4 +124,12 @@ async function run(context: CommandContext): Promise<number> {
     await metrics.shutdown();
     await clickHouse.close();
   }
+}
+
+function once(tell: () => void): () => void {
+  let told = false;
+  return () => {
+    if (!told) tell();
+    told = true;
+  };
 }

@@ -1,6 +1,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { DEFAULT_KEY_GROUPS } from "../../base/key-group.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { UsageError } from "../../base/errors.ts";
+import type { Log } from "../../base/log.ts";
 import type { Bucket } from "../../connectors/bucket.ts";
 import {
   type CheckpointHead,
@@ -8,6 +10,8 @@ import {
   JobRecordSchema,
 } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
 import { decodeHead, FencedError } from "../../operators/mod.ts";
+
+const STOPPED_POLL_MS = 500;
 
 /** What the workers of a job agree on, with the revision for the next change. */
 export interface JobRecordRevision {
@@ -88,6 +92,27 @@ export async function ensureJobRecord(
       if (!(error instanceof FencedError)) throw error;
     }
   }
+}
+
+/** Waits while the job is stopped: somebody has to say where it goes on. @returns its record then. */
+export async function untilGoing(
+  jobs: Bucket,
+  record: JobRecord,
+  log: Log,
+  signal: AbortSignal,
+): Promise<JobRecord> {
+  let now = record;
+  if (now.stopped)
+    log.warn("job_stopped", {
+      job: now.job,
+      next: `courtside restore ${now.job} --savepoint NAME`,
+    });
+  while (now.stopped && !signal.aborted) {
+    await delay(STOPPED_POLL_MS, undefined, { signal }).catch(() => {});
+    const found = await readJobRecord(jobs, now.job).catch(() => undefined);
+    now = found?.record ?? now;
+  }
+  return now;
 }
 
 /** Heads of all regions that have one, by index. */

@@ -82,14 +82,17 @@ export class Worker {
     this.#beatMs = Math.min(BEAT_MS_MAX, options.group.leaseMs / BEATS_PER_LEASE);
   }
 
-  /** Resolves after a graceful stop. @throws what cannot be mended by trying again. */
-  async run(signal: AbortSignal): Promise<"stopped" | "savepoint"> {
+  /**
+   * Resolves when it was told to stop, or when the job goes on otherwise: it was stopped with a savepoint, or
+   * restored from one. @throws what cannot be mended by trying again.
+   */
+  async run(signal: AbortSignal): Promise<"told" | "superseded"> {
     const { group, log } = this.#options;
     try {
       for (;;) {
-        if (signal.aborted) return "stopped";
+        if (signal.aborted) return "told";
         try {
-          if (await this.#tick()) return "savepoint";
+          if (await this.#tick()) return "superseded";
         } catch (error) {
           if (error instanceof CourtsideError && !error.retryable) throw error;
           log.warn("worker_tick_failed", { error: errorText(error) });
@@ -104,7 +107,7 @@ export class Worker {
     }
   }
 
-  /** One look at the job. @returns true when the job was stopped with a savepoint. */
+  /** One look at the job. @returns true when this generation of it is over. */
   async #tick(): Promise<boolean> {
     const { group, record, jobs } = this.#options;
     const nowMs = performance.now();
@@ -113,27 +116,24 @@ export class Worker {
     await this.#beat();
     this.#lastTickMs = performance.now();
     const latest = await readJobRecord(jobs, record.job);
-    if (latest === undefined || latest.record.generation !== record.generation)
-      throw new GenerationEndedError(record.job);
-    if (latest.record.stopped) return true;
+    if (latest?.record.generation !== record.generation || latest.record.stopped) return true;
     const { request } = latest.record;
-    if (request !== undefined) {
-      await this.#savepoint(request.name, request.stop);
-      if (request.stop) return false;
-    }
+    if (request !== undefined) await this.#savepoint(request.name, request.stop);
     const members = (await group.members()).filter((each) => !isDeadHere(each, group.id));
     const view = members.map((each) =>
       each.id === group.id ? { ...each, regions: [...this.#held.keys()] } : each,
     );
     if (!view.some(({ id }) => id === group.id)) return false;
     const { claim, shed } = planFor(group.id, view, record.regions);
-    if (shed.length > 0) {
+    if (shed.length > 0 && request === undefined) {
       await Promise.all(shed.map(async (index) => this.#letGo(index)));
       await this.#beat();
     }
     const alive = new Set(members.map(({ id }) => id));
     this.#noteFree(new Set(members.flatMap(({ regions }) => regions)));
-    for (const index of claim) this.#claim(index, alive);
+    for (const index of claim)
+      if (request?.stop !== true || !(await this.#isWritten(request.name, index)))
+        this.#claim(index, alive);
     if (claim.length > 0) await this.#beat();
     if (claim.length === 0) this.#tellReady();
     return false;
@@ -226,9 +226,16 @@ export class Worker {
       if (ref === undefined) continue;
       await jobs.put(part, toBinary(CheckpointRefSchema, ref));
       this.#exported.add(part);
+      if (stop) this.#held.delete(index);
       log.info("savepoint_part", { savepoint: name, region: index });
       await this.#beat();
     }
+  }
+
+  /** True when a region's part of a savepoint is there: with a stop, it is not to run any more. */
+  async #isWritten(name: string, index: number): Promise<boolean> {
+    const { jobs, record } = this.#options;
+    return (await jobs.get(savepointPartKey(record.job, name, index))) !== undefined;
   }
 
   #tellReady(): void {
@@ -249,15 +256,5 @@ function isDeadHere({ id, host, pid }: WorkerState, me: string): boolean {
     return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "ESRCH";
-  }
-}
-
-/** The job was restored elsewhere: workers of the generation before have nothing to do any more. */
-class GenerationEndedError extends CourtsideError {
-  override readonly code = "GENERATION_ENDED";
-  override readonly retryable = false;
-
-  constructor(job: string) {
-    super(`job ${job} was restored from a savepoint since this worker started; start it again`);
   }
 }
