@@ -28,6 +28,7 @@ export class Cluster {
   readonly serve: Service;
   readonly workers: Service[] = [];
   readonly #options: ClusterOptions;
+  #made = 0;
 
   private constructor(folder: string, ports: readonly number[], options: ClusterOptions) {
     const [nats = 0, clickhouse = 0, serve = 0] = ports;
@@ -56,7 +57,8 @@ export class Cluster {
       `--data=${join(folder, "clickhouse")}`,
     );
     this.serve = own("serve", "serve", `--port=${String(serve)}`);
-    for (let i = 0; i < options.workers; i += 1) this.workers.push(this.#worker(i));
+    for (; this.#made < options.workers; this.#made += 1)
+      this.workers.push(this.#worker(this.#made, options.regions));
   }
 
   static async start(options: ClusterOptions): Promise<Cluster> {
@@ -69,9 +71,10 @@ export class Cluster {
     return cluster;
   }
 
-  /** Starts one worker more. */
+  /** Starts one worker more, in as many regions as the job has by now. */
   async addWorker(): Promise<Service> {
-    const worker = this.#worker(this.workers.length);
+    this.#made += 1;
+    const worker = this.#worker(this.#made, undefined);
     this.workers.push(worker);
     await worker.start();
     return worker;
@@ -105,8 +108,8 @@ export class Cluster {
     if (!keep) await rm(this.folder, { recursive: true, force: true });
   }
 
-  #worker(index: number): Service {
-    const { regions, leaseMs, flags = [] } = this.#options;
+  #worker(index: number, regions: number | undefined): Service {
+    const { leaseMs, flags = [] } = this.#options;
     const args = [MAIN, "run", "insight", "--checkpoint-interval-ms=300", ...flags];
     args.push(`--nats-url=${this.natsUrl}`, `--clickhouse-url=${this.clickhouseUrl}`);
     args.push(`--serving-url=${this.servingUrl}`, `--lease-ms=${String(leaseMs)}`);
