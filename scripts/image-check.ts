@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { setTimeout as delay } from "node:timers/promises";
-import { errorText } from "../base/errors.ts";
 import { openClickHouse } from "../data/clickhouse/client.ts";
 import { startClickHouse } from "../local/clickhouse/child.ts";
 import { startNats } from "../tests/support/nats.ts";
@@ -30,7 +29,7 @@ const NO_ENGINE = 3;
 /** A container has to be gone by then, its leases given back. */
 const STOP_LIMIT_S = 10;
 const OPTIONS = (
-  "--rm --network host --read-only --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges " +
+  "--network host --read-only --user 1000:1000 --cap-drop ALL --security-opt no-new-privileges " +
   "--tmpfs /tmp --tmpfs /var/lib/courtside:uid=1000"
 ).split(" ");
 
@@ -40,8 +39,10 @@ let host: string | undefined;
 
 async function docker(...args: string[]): Promise<string> {
   const at = host === undefined ? [] : ["-H", host];
-  const { stdout } = await run("docker", [...at, ...args], { maxBuffer: 64 * 1024 * 1024 });
-  return stdout.trim();
+  const limits = { maxBuffer: 64 * 1024 * 1024 };
+  const { stdout, stderr } = await run("docker", [...at, ...args], limits);
+  // A container's own messages come on the second channel.
+  return args[0] === "logs" ? `${stdout}${stderr}`.trim() : stdout.trim();
 }
 
 async function answers(): Promise<boolean> {
@@ -125,18 +126,18 @@ async function start(
   const env = Object.entries(environment).flatMap(([key, value]) => ["-e", `${key}=${value}`]);
   const id = await docker("run", "-d", ...OPTIONS, ...env, IMAGE, ...args);
   for (let tries = 0; tries < 300; tries += 1) {
-    if ((await docker("logs", id).catch(() => "")).includes('"ready":true')) {
+    if ((await docker("logs", id)).includes('"ready":true')) {
       check(`${name} runs as a user without rights on a read-only root`, true);
       return id;
     }
     await delay(100);
   }
-  check(`${name} becomes ready`, false, await docker("logs", id).catch(errorText));
+  check(`${name} becomes ready`, false, await docker("logs", id));
   return id;
 }
 
 async function wrongConfiguration(): Promise<void> {
-  const failed = await docker("run", ...OPTIONS, IMAGE, "serve", "--port", "many").then(
+  const failed = await docker("run", "--rm", ...OPTIONS, IMAGE, "serve", "--port", "many").then(
     () => ({ code: 0, stderr: "" }),
     (error: unknown) => error as { code: number; stderr: string },
   );
@@ -154,7 +155,10 @@ async function pipeline(): Promise<void> {
   const client = await openClickHouse(store.url);
   try {
     const env = Object.entries(urls).flatMap(([key, value]) => ["-e", `${key}=${value}`]);
-    check("setup", (await docker("run", ...OPTIONS, ...env, IMAGE, "setup")).includes('"ok":true'));
+    check(
+      "setup",
+      (await docker("run", "--rm", ...OPTIONS, ...env, IMAGE, "setup")).includes('"ok":true'),
+    );
     const serving = await start("serve", {}, "serve", "--port", "0", "--http-port", "0");
     const port = /"port":(\d+)/.exec(await docker("logs", serving))?.[1] ?? "";
     const worker = {
@@ -168,7 +172,18 @@ async function pipeline(): Promise<void> {
       await start("insight worker 2", worker, "run", "insight", "--prometheus-port", "0"),
       await start("dashboard", urls, "dashboard", "--port", "0"),
     ];
-    await docker("run", ...OPTIONS, ...env, IMAGE, "replay", "--games", "3", "--speed", "max");
+    await docker(
+      "run",
+      "--rm",
+      ...OPTIONS,
+      ...env,
+      IMAGE,
+      "replay",
+      "--games",
+      "3",
+      "--speed",
+      "max",
+    );
     const query = "SELECT count() AS finals FROM game_results";
     let finals = 0;
     for (let tries = 0; tries < 300 && finals < 3; tries += 1) {
@@ -180,7 +195,7 @@ async function pipeline(): Promise<void> {
     for (const id of ids) {
       const startMs = performance.now();
       const wait = docker("wait", id);
-      await docker("kill", "--signal", "TERM", id);
+      await docker("kill", "--signal", "TERM", id).catch(() => "it has ended before");
       const code = await Promise.race([wait, delay(STOP_LIMIT_S * 1000, "late")]);
       const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
       check(
