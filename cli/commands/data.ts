@@ -81,12 +81,12 @@ async function run(context: CommandContext): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-/** Season files first; of the fixtures only those that have a box score to be compared with. */
+/** Season files first, then the single games of the other feeds. */
 async function seasonFiles(folder: string): Promise<string[]> {
   const found: string[] = [];
   for (const [part, name] of [
     ["pbp", /\.csv(\.gz|\.zst)?$/],
-    ["fixtures", /^cdn_(raw|playbyplay)/],
+    ["fixtures", /^(cdn_(raw|playbyplay)|stats_playbyplay|datanba_pbp|bbref_scraped_pbp)/],
   ] as const) {
     const inside = path.join(folder, part);
     if (!existsSync(inside) || !(await stat(inside)).isDirectory()) continue;

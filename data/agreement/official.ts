@@ -1,14 +1,19 @@
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
+import { namedPlayerId } from "../readers/basketball-reference.ts";
+import { type BoxPage, readBoxPage } from "../readers/basketball-reference-box.ts";
 import { fileLines } from "../readers/file-lines.ts";
 import { normalGameId } from "../readers/game-id.ts";
 import { type Json, list, member, parseJson, text } from "../readers/json-cells.ts";
 import { ID_MAX, type RowCells } from "../readers/row-cells.ts";
 import { eachTableRow } from "../readers/table-rows.ts";
+import { teamByTricode } from "../readers/teams.ts";
 import { type BoxLine, emptyLine } from "./box-score.ts";
 
 /** Official figures, by game id. */
 export interface Official {
+  /** Game ids by date and home side, `2018-10-16 BOS`. */
+  readonly gameIds: Map<string, string>;
   readonly finals: Map<string, { readonly home: number; readonly away: number }>;
   /** Sums of both sides' players, by team id. */
   readonly teams: Map<string, Map<number, BoxLine>>;
@@ -21,10 +26,15 @@ const COUNT_MAX = 1000;
 
 /**
  * Official figures of a data folder: `games/team_game_logs*`, `games/player_game_logs*`, and box scores of single
- * games in `fixtures/` (cdn.nba.com, stats.nba.com boxscoretraditionalv2). Whatever is missing stays empty.
+ * games in `fixtures/` (cdn.nba.com, stats.nba.com boxscoretraditionalv2, basketball-reference.com pages). Whatever is missing stays empty.
  */
 export async function readOfficial(folder: string): Promise<Official> {
-  const official: Official = { finals: new Map(), teams: new Map(), players: new Map() };
+  const official: Official = {
+    gameIds: new Map(),
+    finals: new Map(),
+    teams: new Map(),
+    players: new Map(),
+  };
   const games = path.join(folder, "games");
   for (const file of await matching(games, new RegExp(`^team_game_logs.*${PACKED}`))) {
     await readTeamLogs(file, official);
@@ -44,11 +54,19 @@ export async function readOfficial(folder: string): Promise<Official> {
   for (const file of await matching(fixtures, /^stats_boxscoretraditionalv2.*\.json$/)) {
     addTraditionalBox(parseJson(await readFile(file, "utf8")), official);
   }
+  for (const file of await matching(fixtures, /^bbref_boxscore.*\.html(\.gz)?$/)) {
+    const lines: string[] = [];
+    for await (const batch of fileLines(file)) lines.push(...batch.lines);
+    const [, date = "", home = ""] = /(\d{8})0([A-Z]{3})\.html/.exec(file) ?? [];
+    addBoxPage(readBoxPage(lines.join("\n")), date, home, official);
+  }
   return official;
 }
 
 const TEAM_COLUMNS = [
   "game_id",
+  "game_date",
+  "team_abbreviation_home",
   ...sided("team_id", "pts", "reb", "ast", "stl", "blk", "tov", "pf"),
 ] as const;
 
@@ -76,6 +94,8 @@ async function readTeamLogs(file: string, official: Official): Promise<void> {
       });
     }
     official.teams.set(gameId, teams);
+    const { game_date: date, team_abbreviation_home: side } = cells.at;
+    official.gameIds.set(`${cells.text(date)} ${cells.text(side)}`, gameId);
     const [home, away] = [number(cells.at.pts_home), number(cells.at.pts_road)];
     official.finals.set(gameId, { home, away });
   });
@@ -167,6 +187,29 @@ function addTraditionalBox(document: Json, official: Official): void {
       personalFouls: Number(cell("PF")),
       playedDs: (Number(minutes) * 60 + Number(seconds)) * 10,
     });
+  }
+}
+
+/** Box score page of basketball-reference.com; players go by the ids that its play-by-play gets. */
+function addBoxPage(page: BoxPage, day: string, home: string, official: Official): void {
+  const date = `${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}`;
+  const gameId = official.gameIds.get(`${date} ${home}`);
+  if (gameId === undefined) return;
+  for (const [tricode, players] of page.teams) {
+    const teamId = teamByTricode(tricode)?.teamId ?? 0;
+    for (const { shortName, playedS, cells } of players) {
+      const number = (name: string): number => cells.get(name) ?? 0;
+      playersOf(official, gameId).set(namedPlayerId(teamId, shortName), {
+        points: number("pts"),
+        rebounds: number("trb"),
+        assists: number("ast"),
+        steals: number("stl"),
+        blocks: number("blk"),
+        turnovers: number("tov"),
+        personalFouls: number("pf"),
+        playedDs: playedS * 10,
+      });
+    }
   }
 }
 

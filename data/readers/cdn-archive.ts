@@ -222,7 +222,7 @@ function splitIds(
   const silent: number[] = [];
   for (const word of text.split("|")) {
     const id = Number(word);
-    if (!Number.isInteger(id)) continue;
+    if (!Number.isInteger(id) || id <= 0 || id > ID_MAX) continue;
     const side = sides.get(id);
     if (side === Side.HOME) home.push(id);
     else if (side === Side.AWAY) away.push(id);

@@ -13,7 +13,7 @@ import { type Draft, newPlay } from "./draft.ts";
 import { acceptPlays, type FeedInfo, finishGame, gameDay, type GameOrigin } from "./finish.ts";
 import { foulKindOf } from "./fouls.ts";
 import { normalGameId } from "./game-id.ts";
-import { type Json, JsonCells, list, member, text } from "./json-cells.ts";
+import { idOf, type Json, JsonCells, list, member, text } from "./json-cells.ts";
 import { setLineUps } from "./on-court.ts";
 import { setReboundKinds } from "./rebounds.ts";
 import { isoClockDs, PERIOD_MAX, periodLengthDs, SCORE_MAX } from "./row-cells.ts";
@@ -94,7 +94,7 @@ const BOX_SIDES = [
 const BOX_VOTES = 1000;
 
 function voteByBox(team: Json, side: Side, votes: SideVotes): void {
-  const id = Number(text(member(team, "teamId")) || 0);
+  const id = idOf(member(team, "teamId"));
   for (let vote = 0; vote < BOX_VOTES; vote++) votes.add(id, side);
   const name = `${text(member(team, "teamCity"))} ${text(member(team, "teamName"))}`;
   votes.name(id, text(member(team, "teamTricode")), name.trim());
@@ -245,7 +245,7 @@ function startersOf(box: Json): ReadonlyMap<Side, readonly number[]> {
       const starters = list(member(member(box, name), "players")).filter(
         (player) => text(member(player, "starter")) === "1",
       );
-      return [side, starters.map((player) => Number(text(member(player, "personId"))))];
+      return [side, starters.map((player) => idOf(member(player, "personId")))];
     }),
   );
 }
@@ -269,10 +269,10 @@ function feedInfo(box: Json, plays: readonly PlayEvent[], accepted: readonly Dra
 function rosterOf(box: Json): RosterPlayer[] {
   return BOX_SIDES.flatMap(([name]) => {
     const team = member(box, name);
-    const teamId = Number(text(member(team, "teamId")) || 0);
+    const teamId = idOf(member(team, "teamId"));
     return list(member(team, "players")).map((player) =>
       create(RosterPlayerSchema, {
-        playerId: Number(text(member(player, "personId")) || 0),
+        playerId: idOf(member(player, "personId")),
         name: text(member(player, "name")),
         teamId,
         starter: text(member(player, "starter")) === "1",

@@ -17,7 +17,7 @@ import {
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type SourceGame } from "../source.ts";
 import { type Draft, deadLetter, type GameRows } from "./draft.ts";
-import { isRestartGame, seasonOf, seasonTypeOf } from "./game-id.ts";
+import { isRestartGame, seasonOf, seasonOfDate, seasonTypeOf } from "./game-id.ts";
 import { type Reference, spreadOf } from "./reference.ts";
 import { type Teams } from "./sides.ts";
 import { type TeamName } from "./teams.ts";
@@ -47,6 +47,9 @@ export interface FeedInfo {
 
 /** Splits off the rows that cannot become plays, numbers the others and sets the score after each. */
 export function acceptPlays(drafts: readonly Draft[], gameId: string): Draft[] {
+  for (const draft of drafts) {
+    if (isMisread(draft.play)) draft.problem ??= { reason: "BAD_ENCODING", message: MISREAD };
+  }
   const good = drafts.filter((draft) => draft.problem === undefined);
   const home = runningScore(good, (draft) => draft.homeScore, Side.HOME);
   const away = runningScore(good, (draft) => draft.awayScore, Side.AWAY);
@@ -57,6 +60,15 @@ export function acceptPlays(drafts: readonly Draft[], gameId: string): Draft[] {
     play.awayScore = away[index] ?? 0;
   });
   return good;
+}
+
+const MISREAD = "the row has bytes that are no UTF-8; save the file as UTF-8 and read it again";
+
+/** The sign that a decoder puts where it could not read. */
+const REPLACED = "\uFFFD";
+
+function isMisread({ description, actorName }: PlayEvent): boolean {
+  return description.includes(REPLACED) || actorName.includes(REPLACED);
 }
 
 /**
@@ -114,6 +126,7 @@ export function finishGame(
   }
   deadLetters.sort((a, b) => Number(a.line - b.line));
   const info = gameInfo(origin, game.gameId, plays, teams, feedInfo);
+  for (const play of plays) play.season = info.season;
   return { info, plays, deadLetters, rows: plays.length + deadLetters.length };
 }
 
@@ -132,7 +145,7 @@ function gameInfo(
   const { reference, feed } = origin;
   const official = reference.games.get(gameId);
   const day = gameDay(gameId, reference, feedInfo.date);
-  const season = seasonOf(gameId);
+  const season = seasonOf(gameId) || seasonOfDate(day.date);
   // A table that names the wrong home side does so on neutral floors.
   const turned = official !== undefined && official.homeId !== teams.home.teamId;
   const info = create(GameInfoSchema, {

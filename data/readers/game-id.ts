@@ -14,9 +14,11 @@ export function normalGameId(text: string): string | undefined {
   return id.startsWith("00") ? id : undefined;
 }
 
-/** Year in which the season of a game id starts; ids before 2000 belong to the last century. */
+/** Year in which the season of a game id starts, 0 when it does not say; ids before 2000 belong to the last century. */
 export function seasonOf(gameId: string): number {
   const year = Number(gameId.slice(3, 5));
+  // Ids of other sites, for games that no table of results has.
+  if (!Number.isInteger(year)) return 0;
   return year >= 46 ? 1900 + year : 2000 + year;
 }
 
@@ -36,3 +38,11 @@ const SEASON_TYPES: Readonly<Record<string, SeasonType>> = {
 export function isRestartGame(season: number, gameDate: string): boolean {
   return season === RESTART_SEASON && gameDate >= RESTART_FROM;
 }
+
+/** Year in which the season of a date starts; seasons begin in autumn, that of 2020-21 in December. */
+export function seasonOfDate(date: string): number {
+  const month = Number(date.slice(5, 7));
+  return Number(date.slice(0, 4)) - (month < FIRST_MONTH ? 1 : 0);
+}
+
+const FIRST_MONTH = 9;

@@ -26,6 +26,12 @@ export function text(value: Json): string {
   return typeof value === "number" ? String(value) : "";
 }
 
+/** An id, a number or spelled as text; 0 for whatever is none. */
+export function idOf(value: Json): number {
+  const id = Number(text(value) || 0);
+  return Number.isInteger(id) && id > 0 && id <= ID_MAX ? id : 0;
+}
+
 /** `JSON.parse` that gives undefined for what is no JSON. */
 export function parseJson(source: string): Json {
   try {

@@ -4,7 +4,9 @@ import { type DeadLetter, Feed } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type SourceGame } from "../source.ts";
 import { isCdnPlayByPlay, readCdnGame } from "./cdn-live.ts";
 import { CsvRow } from "./csv.ts";
+import { isDataNba } from "./data-nba.ts";
 import { deadLetter } from "./draft.ts";
+import { isEspnSummary } from "./espn.ts";
 import { fileLines } from "./file-lines.ts";
 import { type GameOrigin } from "./finish.ts";
 import { normalGameId } from "./game-id.ts";
@@ -15,6 +17,8 @@ import { type Problem } from "./row-cells.ts";
 export type JsonContent =
   | { readonly kind: "cdn-lines" }
   | { readonly kind: "cdn"; readonly playByPlay: Json }
+  | { readonly kind: "data-nba"; readonly document: Json }
+  | { readonly kind: "espn"; readonly document: Json }
   | { readonly kind: "table"; readonly header: CsvRow; readonly rows: readonly CsvRow[] }
   | { readonly kind: "unknown"; readonly members: readonly string[] };
 
@@ -38,6 +42,8 @@ export async function jsonContent(file: string, firstLine: string): Promise<Json
   }
   if (member(whole, "playbyplay") !== undefined) return { kind: "cdn-lines" };
   if (isCdnPlayByPlay(whole)) return { kind: "cdn", playByPlay: whole };
+  if (isDataNba(whole)) return { kind: "data-nba", document: whole };
+  if (isEspnSummary(whole)) return { kind: "espn", document: whole };
   return statsTable(whole) ?? { kind: "unknown", members: Object.keys(record(whole) ?? {}) };
 }
 

@@ -1,11 +1,15 @@
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { type Log, silentLog } from "../../base/log.ts";
+import { Feed } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type SourceGame } from "../source.ts";
+import { BASKETBALL_REFERENCE_COLUMNS, readBasketballReference } from "./basketball-reference.ts";
 import { CDN_ARCHIVE_COLUMNS, CdnArchiveReader } from "./cdn-archive.ts";
 import { type CsvBatch, csvRows, type CsvRow } from "./csv.ts";
 import { type CsvFormat, csvGames } from "./csv-games.ts";
+import { readDataNba } from "./data-nba.ts";
 import { NoGamesError, SourceNotFoundError, UnknownFeedError } from "./errors.ts";
+import { readEspnSummary } from "./espn.ts";
 import { fileChunks } from "./file-bytes.ts";
 import { fileLines } from "./file-lines.ts";
 import { cdnGame, cdnLines, jsonContent } from "./json-games.ts";
@@ -55,6 +59,9 @@ const KNOWN_FORMATS = [
   ...CSV_FORMATS.map(({ name, columns }) => `${name} (${columns.slice(0, 6).join(", ")}, ...)`),
   "cdn.nba.com liveData JSON (meta, game.actions; or a game a line: gameId, playbyplay, boxscore)",
   "stats.nba.com JSON answers (resultSets or game.actions)",
+  "data.nba.com JSON (g.gid, g.pd)",
+  "espn.com summary JSON (plays, header)",
+  `basketball-reference.com CSV (${BASKETBALL_REFERENCE_COLUMNS.slice(0, 6).join(", ")}, ...)`,
 ];
 
 /**
@@ -137,6 +144,12 @@ async function* fileGames(file: string, reference: Reference): AsyncIterable<Sou
       case "cdn":
         yield await cdnGame(file, content.playByPlay, origin);
         return;
+      case "data-nba":
+        yield readDataNba(content.document, { ...origin, feed: Feed.DATA_NBA });
+        return;
+      case "espn":
+        yield readEspnSummary(content.document, { ...origin, feed: Feed.ESPN });
+        return;
       case "table": {
         const format = formatOf(file, content.header);
         yield* csvGames(oneBatch(content.rows), content.header, format, origin);
@@ -151,6 +164,10 @@ async function* fileGames(file: string, reference: Reference): AsyncIterable<Sou
   }
   const batches = csvRows(fileChunks(file))[Symbol.asyncIterator]();
   const first = await firstRow(batches, file);
+  if (hasColumns(first.header, BASKETBALL_REFERENCE_COLUMNS)) {
+    yield await readBasketballReference(first.rest, first.header, origin);
+    return;
+  }
   yield* csvGames(first.rest, first.header, formatOf(file, first.header), origin);
 }
 
@@ -165,10 +182,17 @@ async function firstLineOf(file: string): Promise<string> {
 }
 
 function formatOf(file: string, header: CsvRow): CsvFormat {
-  const columns = new Set(header.fields.map((name) => name.trim()));
-  const format = CSV_FORMATS.find((known) => known.columns.every((name) => columns.has(name)));
-  if (format === undefined) throw new UnknownFeedError(file, [...columns], KNOWN_FORMATS);
-  return format;
+  const format = CSV_FORMATS.find((known) => hasColumns(header, known.columns));
+  if (format !== undefined) return format;
+  throw new UnknownFeedError(file, header.fields.slice(0, COLUMNS_SHOWN_MAX), KNOWN_FORMATS);
+}
+
+/** Columns of an unknown header that the error keeps. */
+const COLUMNS_SHOWN_MAX = 100;
+
+function hasColumns(header: CsvRow, columns: readonly string[]): boolean {
+  const found = new Set(header.fields.map((name) => name.trim()));
+  return columns.every((name) => found.has(name));
 }
 
 async function firstRow(

@@ -68,6 +68,14 @@ export async function readReference(folder: string): Promise<Reference> {
   return { games: new Map(games.map((g) => [g.gameId, g])), forms: pregameForms(games), spreads };
 }
 
+/** Id of the game that a team played at home on a date; undefined when no table has it. */
+export function gameIdAt(reference: Reference, date: string, home: string): string | undefined {
+  for (const game of reference.games.values()) {
+    if (game.date === date && game.home.tricode === home) return game.gameId;
+  }
+  return undefined;
+}
+
 /** Points by which `home` is favoured; a few neutral-floor games are listed with the sides the other way. */
 export function spreadOf(
   reference: Reference,

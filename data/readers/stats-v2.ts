@@ -9,6 +9,7 @@ import { type SourceGame } from "../source.ts";
 import { type CsvRow } from "./csv.ts";
 import { type Draft, type GameRows, newPlay } from "./draft.ts";
 import { acceptPlays, finishGame, gameDay, type GameOrigin } from "./finish.ts";
+import { EVENT_KINDS, FOUL_WORDS } from "./event-codes.ts";
 import { foulKindOf } from "./fouls.ts";
 import { setLineUps } from "./on-court.ts";
 import { setReboundKinds } from "./rebounds.ts";
@@ -147,59 +148,6 @@ export class StatsV2Reader {
   }
 }
 
-/** Kinds by EVENTMSGTYPE. */
-const KINDS: readonly (PlayKind | undefined)[] = [
-  PlayKind.OTHER,
-  PlayKind.SHOT,
-  PlayKind.SHOT,
-  PlayKind.FREE_THROW,
-  PlayKind.REBOUND,
-  PlayKind.TURNOVER,
-  PlayKind.FOUL,
-  PlayKind.VIOLATION,
-  PlayKind.SUBSTITUTION,
-  PlayKind.TIMEOUT,
-  PlayKind.JUMP_BALL,
-  PlayKind.EJECTION,
-  PlayKind.PERIOD_START,
-  PlayKind.PERIOD_END,
-  undefined,
-  undefined,
-  undefined,
-  undefined,
-  PlayKind.REVIEW,
-];
-
-/** Fouls by EVENTMSGACTIONTYPE, in words. */
-const FOULS: Readonly<Record<number, string>> = {
-  1: "personal",
-  2: "shooting",
-  3: "loose ball",
-  4: "offensive",
-  5: "inbound",
-  6: "away from play",
-  8: "punching",
-  9: "clear path",
-  10: "double personal",
-  11: "technical",
-  12: "non-unsportsmanlike technical",
-  13: "hanging technical",
-  14: "flagrant type 1",
-  15: "flagrant type 2",
-  16: "double technical",
-  17: "defensive 3 second",
-  18: "delay technical",
-  19: "taunting technical",
-  25: "excess timeout technical",
-  26: "offensive charge",
-  27: "personal block",
-  28: "personal take",
-  29: "shooting block",
-  30: "too many players technical",
-  31: "transition take",
-  33: "flopping",
-};
-
 const FREE_THROW_OF = /(\d) of (\d)/;
 
 /** What a person is, by PERSONxTYPE. */
@@ -261,7 +209,7 @@ function setTeamOfEvent(play: PlayEvent, teams: Teams): void {
 function readKind(cells: Cells, play: PlayEvent): void {
   const type = cells.requiredInt(cells.at.EVENTMSGTYPE, 0, CODE_MAX);
   const code = cells.int(cells.at.EVENTMSGACTIONTYPE, CODE_MAX);
-  const kind = KINDS[type];
+  const kind = EVENT_KINDS[type];
   if (kind === undefined) {
     cells.reject("UNKNOWN_KIND", `EVENTMSGTYPE ${type} is not known in this format`);
     return;
@@ -290,7 +238,7 @@ function readKind(cells: Cells, play: PlayEvent): void {
       play.stealerId = second;
       return;
     case PlayKind.FOUL:
-      play.subtype = FOULS[code] ?? String(code);
+      play.subtype = FOUL_WORDS[code] ?? String(code);
       play.foulKind = foulKindOf(play.subtype);
       if (play.foulKind !== FoulKind.DOUBLE && play.subtype !== "double technical") {
         play.fouledId = second;

@@ -60,6 +60,16 @@ export function teamByTricode(tricode: string): TeamName | undefined {
   return BY_TRICODE.get(tricode);
 }
 
+const BY_NAME: ReadonlyMap<string, TeamName> = new Map(
+  [...BY_ID.values()].map((team) => [team.name.toUpperCase(), team]),
+);
+
+/** @param name - city and nickname, in any case. */
+export function teamByName(name: string): TeamName | undefined {
+  const upper = name.toUpperCase();
+  return BY_NAME.get(upper === "LOS ANGELES CLIPPERS" ? "LA CLIPPERS" : upper);
+}
+
 /** Codes of the odds tables that are no tricode in lower case. */
 const SPORTSBOOK_CODES: Readonly<Record<string, string>> = {
   gs: "GSW",

@@ -19,6 +19,9 @@ const DAY_MS = 24 * HOUR_MS;
 /** A clock that is further ahead of the last one than this is a typing error: no stoppage lasts so long. */
 const JUMP_MAX_MS = 2 * HOUR_MS;
 
+/** Season of a game that nothing dates. */
+const UNKNOWN_SEASON = 2000;
+
 /** Games a day in a season, to guess the day of a game of which only the number is known. */
 const GAMES_PER_DAY = 7.5;
 
@@ -29,7 +32,7 @@ export function defaultTipoffMs(date: string): number {
 
 /** A day in the right part of the season, by the number in the game id; for games that no table dates. */
 export function guessedDate(season: number, gameId: string): string {
-  const opening = Date.parse(`${season}-10-24T00:00:00Z`);
+  const opening = Date.parse(`${season || UNKNOWN_SEASON}-10-24T00:00:00Z`);
   const number = Number(gameId.slice(5)) || 1;
   const day = Math.floor((number % 10_000) / GAMES_PER_DAY);
   return new Date(opening + day * DAY_MS).toISOString().slice(0, 10);
