@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { ClickHouseClient } from "@clickhouse/client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentLog } from "../base/log.ts";
-import { noTracing } from "../base/tracing.ts";
 import { openClickHouse } from "../data/clickhouse/client.ts";
 import { type ClickHouseChild, startClickHouse } from "../local/clickhouse/child.ts";
 import { ClickHouseSink, NoDeduplicationWindowError } from "./clickhouse-sink.ts";
@@ -40,12 +39,9 @@ function sink(table = "courtside.numbers", job = "test"): ClickHouseSink<number>
     client,
     tables: [table],
     rows: (number, put) => put(table, { number, note: `line one\n\nline two ${String(number)}` }),
-    tracing: noTracing,
     log: silentLog,
   });
 }
-
-const origin = { keyGroup: 1, sequence: 1, traceparent: "", outputs: 0 };
 
 async function stored(): Promise<number[]> {
   const result = await client.query({
@@ -58,19 +54,19 @@ async function stored(): Promise<number[]> {
 test("a block that is committed again after a crash is in the table once", async () => {
   const before = sink();
   await before.open();
-  for (const number of [1, 2, 3]) before.write(number, origin);
+  for (const number of [1, 2, 3]) before.write(number);
   const blocks = before.seal(1);
   await before.commit(blocks);
   const after = sink();
   await after.commit(blocks);
-  after.write(4, origin);
+  after.write(4);
   await after.commit(after.seal(2));
   expect(await stored()).toEqual([1, 2, 3, 4]);
 });
 
 test("rows that were not sealed are not in the table", async () => {
   const open = sink("courtside.numbers", "another");
-  open.write(99, origin);
+  open.write(99);
   expect(await stored()).not.toContain(99);
   expect(open.seal(7)).toMatchObject([
     { rows: 1, token: "another/numbers/courtside.numbers/7/0", table: "courtside.numbers" },
@@ -85,12 +81,11 @@ test("tables are sealed in the order of their declaration, whatever was written 
     client,
     tables: ["games", "plays", "results"],
     rows: (table, put) => put(table, { table }),
-    tracing: noTracing,
     log: silentLog,
   });
-  for (const table of ["results", "plays", "games", "plays"]) ordered.write(table, origin);
+  for (const table of ["results", "plays", "games", "plays"]) ordered.write(table);
   expect(ordered.seal(1).map((block) => block.table)).toEqual(["games", "plays", "results"]);
-  expect(() => ordered.write("elsewhere", origin)).toThrow(/does not declare table elsewhere/);
+  expect(() => ordered.write("elsewhere")).toThrow(/does not declare table elsewhere/);
 });
 
 test("a table without a de-duplication window is refused with the statement that mends it", async () => {

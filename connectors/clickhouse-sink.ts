@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import type { ClickHouseClient } from "@clickhouse/client";
-import { delay } from "../base/clock.ts";
+import { delay, preciseMs, systemClock } from "../base/clock.ts";
 import { CourtsideError, errorText } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Tracing } from "../base/tracing.ts";
-import type { Origin } from "../operators/runtime/element.ts";
 import type { SealedRows, TransactionalSink } from "../operators/runtime/sink.ts";
 
 /** A table would take a repeated block twice, so the sink cannot keep its promise. */
@@ -29,10 +27,18 @@ const RETRY_MIN_MS = 100;
 const RETRY_MAX_MS = 2000;
 /** A server that restarts is back within seconds; one that is away for so long is somebody's problem. */
 const GIVE_UP_AFTER_MS = 120_000;
-/** Sampled traces that get a span for the insert, per checkpoint. */
-const TRACES_PER_CHECKPOINT = 256;
 
 export type Row = Readonly<Record<string, unknown>>;
+
+/** When rows became visible, epoch milliseconds with fractions. */
+export interface VisibleTimes {
+  /** Barrier that sealed them. */
+  readonly sealedMs: number;
+  /** Checkpoint committed, insert begun. */
+  readonly committedMs: number;
+  /** Acknowledged by the store. */
+  readonly insertedMs: number;
+}
 
 export interface ClickHouseSinkOptions<T> {
   readonly uid: string;
@@ -46,8 +52,7 @@ export interface ClickHouseSinkOptions<T> {
   /** Puts the rows of one record into tables. */
   rows(value: T, put: (table: string, row: Row) => void): void;
   /** Told when the store has the records' rows. */
-  onVisible?(values: readonly T[]): void;
-  readonly tracing: Tracing;
+  onVisible?(values: readonly T[], times: VisibleTimes): void;
   readonly log: Log;
   /** Called before and after every insert. */
   readonly fault?: (name: string) => void;
@@ -65,11 +70,10 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
   readonly #options: ClickHouseSinkOptions<T>;
   #open = new Map<string, string[]>();
   #openRows = 0;
-  #traces = new Set<string>();
-  /** Waiting for the commit of the checkpoint that sealed them. */
-  #sealedTraces: string[] = [];
   #openValues: T[] = [];
+  /** Waiting for the commit of the checkpoint that sealed them. */
   #sealedValues: readonly T[] = [];
+  #sealedMs = 0;
 
   constructor(options: ClickHouseSinkOptions<T>) {
     this.uid = options.uid;
@@ -80,7 +84,7 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
     for (const table of this.#options.tables) await this.#checkWindow(table);
   }
 
-  write(value: T, origin: Origin): void {
+  write(value: T): void {
     this.#options.rows(value, (table, row) => {
       let rows = this.#open.get(table);
       if (rows === undefined) {
@@ -90,8 +94,6 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
       rows.push(JSON.stringify(row));
       this.#openRows += 1;
     });
-    if (origin.traceparent !== "" && this.#traces.size < TRACES_PER_CHECKPOINT)
-      this.#traces.add(origin.traceparent);
     if (this.#options.onVisible !== undefined) this.#openValues.push(value);
   }
 
@@ -117,26 +119,22 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
     }
     this.#open = new Map();
     this.#openRows = 0;
-    this.#sealedTraces = [...this.#traces];
-    this.#traces = new Set();
+    this.#sealedMs = preciseMs(systemClock);
     this.#sealedValues = this.#openValues;
     this.#openValues = [];
     return blocks;
   }
 
   async commit(blocks: readonly SealedRows[]): Promise<void> {
-    const startTimeMs = performance.timeOrigin + performance.now();
+    const committedMs = preciseMs(systemClock);
     for (const block of blocks) {
       this.#options.fault?.("before-insert");
       await this.#insertUntilTaken(block);
       this.#options.fault?.("after-insert");
     }
-    for (const parent of this.#sealedTraces)
-      this.#options.tracing
-        .start("clickhouse.insert", { kind: "client", parent, startTimeMs })
-        .end();
-    this.#sealedTraces = [];
-    this.#options.onVisible?.(this.#sealedValues);
+    const insertedMs = preciseMs(systemClock);
+    const times = { sealedMs: this.#sealedMs, committedMs, insertedMs };
+    if (this.#sealedValues.length > 0) this.#options.onVisible?.(this.#sealedValues, times);
     this.#sealedValues = [];
   }
 

@@ -60,7 +60,8 @@ export interface NatsSourceOptions<I> {
   readonly keyGroups?: { readonly first: number; readonly last: number };
   /** Subject of all messages of a key group; with `keyGroups`, for servers that filter by several. */
   readonly subjectOf?: (keyGroup: number) => string;
-  decode(message: Msg): I;
+  /** @param storedMs - when the broker stored it, epoch milliseconds with fractions. */
+  decode(message: Msg, storedMs: number): I;
   keyGroupOf(subject: string): number;
   readonly traceparentHeader: string;
   readonly log: Log;
@@ -260,7 +261,7 @@ export class NatsSource<I> implements Source<I> {
     this.#heardMs = performance.now();
     const reply = message.reply ?? "";
     if (!reply.startsWith("$JS.ACK.")) return this.#onStatus(message);
-    const { streamSequence, consumerSequence } = parseReply(reply);
+    const { streamSequence, consumerSequence, storedMs } = parseReply(reply);
     if (consumerSequence !== this.#consumerSequence + 1) {
       this.#inbox = "";
       void this.#recreate("gap");
@@ -274,7 +275,7 @@ export class NatsSource<I> implements Source<I> {
     const { first, last } = options.keyGroups ?? EVERY_KEY_GROUP;
     if (keyGroup < first || keyGroup > last) return this.#pullIfDue();
     this.#buffer.push({
-      value: options.decode(message),
+      value: options.decode(message, storedMs),
       keyGroup,
       sequence: streamSequence,
       traceparent: message.headers?.get(options.traceparentHeader) ?? "",
@@ -356,11 +357,17 @@ export class NatsSource<I> implements Source<I> {
 }
 
 /** `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>…`, two tokens longer with a domain. */
-function parseReply(reply: string): { streamSequence: number; consumerSequence: number } {
+function parseReply(reply: string): {
+  streamSequence: number;
+  consumerSequence: number;
+  storedMs: number;
+} {
   const tokens = reply.split(".");
   const shift = tokens.length > 9 ? 2 : 0;
   return {
     streamSequence: Number(tokens[5 + shift]),
     consumerSequence: Number(tokens[6 + shift]),
+    // Nanoseconds; a double keeps a quarter of a microsecond of them.
+    storedMs: Number(tokens[7 + shift]) / 1e6,
   };
 }

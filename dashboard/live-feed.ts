@@ -1,8 +1,9 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Log } from "../base/log.ts";
 import { fnv1a } from "../base/random.ts";
+import { preciseMs, systemClock } from "../base/clock.ts";
 import { type Span, type Tracing } from "../base/tracing.ts";
-import { InsightSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
+import { type Insight, InsightSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
 import { type GameBook } from "./games.ts";
 import { type InsightMessage } from "./insight-source.ts";
 import { EventHub, type EventPosition, type SnapshotSource } from "./sse.ts";
@@ -12,7 +13,7 @@ import { type FeedStatus } from "./wire.ts";
 const FLUSH_INTERVAL_MS = 20;
 
 /** Spans kept open until the flush of their plays; more sampled plays in one flush are not traced here. */
-const MAX_OPEN_SPANS = 64;
+const MAX_OPEN_SPANS = 1_024;
 
 /** Progress of reading the backlog is told in steps of so many messages. */
 const PROGRESS_STEP = 5_000;
@@ -51,14 +52,14 @@ export class LiveFeed implements SnapshotSource {
 
   onMessage({ data, sequence, traceparent }: InsightMessage): void {
     this.#position = { stream: this.#position.stream, sequence };
-    this.#fold(data, sequence);
+    const receivedMs = preciseMs(systemClock);
+    const insight = this.#fold(data, sequence);
     if (this.#phase === "catching-up") {
       if (sequence >= this.#backlog) this.#setPhase("live");
       else if (sequence % PROGRESS_STEP === 0) this.hub.publishStatus();
     }
-    if (traceparent !== "" && this.#phase === "live" && this.#spans.length < MAX_OPEN_SPANS) {
-      this.#spans.push(this.#tracing.start("page", { kind: "consumer", parent: traceparent }));
-    }
+    if (traceparent !== "" && this.#phase === "live" && this.#spans.length < MAX_OPEN_SPANS)
+      this.#trace(insight, traceparent, receivedMs);
     const sinceFlushMs = performance.now() - this.#flushedAtMs;
     this.#flushTimer ??= setTimeout(
       () => this.flush(),
@@ -108,14 +109,31 @@ export class LiveFeed implements SnapshotSource {
     this.hub.close();
   }
 
-  #fold(data: Uint8Array, sequence: number): void {
+  /** Two stages: from where the job's spans end until it came here, and from there until it is sent to the page. */
+  #trace(insight: Insight | undefined, parent: string, receivedMs: number): void {
+    if (insight?.body.case !== "play") return;
+    const { prediction } = insight.body.value;
+    // Of the plays of one message only one is traced.
+    if (prediction === undefined || prediction.traceId === "") return;
+    const leftMs = Number(prediction.predictedTimeMs);
+    const startTimeMs = Math.max(leftMs, receivedMs);
+    this.#tracing
+      .start("insight.deliver", { kind: "consumer", parent, startTimeMs: leftMs })
+      .end(startTimeMs);
+    this.#spans.push(this.#tracing.start("page.push", { parent, startTimeMs }));
+  }
+
+  #fold(data: Uint8Array, sequence: number): Insight | undefined {
     try {
-      const outcome = this.book.apply(fromBinary(InsightSchema, data), sequence);
+      const insight = fromBinary(InsightSchema, data);
+      const outcome = this.book.apply(insight, sequence);
       if (outcome === "seen") this.#refused += 1;
       else if (outcome === "applied") this.#insights += 1;
+      return insight;
     } catch (error) {
       this.#refused += 1;
       this.#log.error("insight not readable, skipped", error, { sequence });
+      return undefined;
     }
   }
 

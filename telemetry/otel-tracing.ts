@@ -14,14 +14,20 @@ import {
   BatchSpanProcessor,
   ParentBasedSampler,
   type ReadableSpan,
+  type SpanExporter,
   type SpanProcessor,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import { preciseMs, systemClock } from "../base/clock.ts";
 import { errorText } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Span, SpanKind, SpanOptions, Tracing } from "../base/tracing.ts";
-import { ClickHouseSpanExporter, type SpanStore } from "./clickhouse-span-exporter.ts";
+import {
+  ClickHouseSpanExporter,
+  type ExportListener,
+  type SpanStore,
+} from "./clickhouse-span-exporter.ts";
 import { formatTraceParent, parseTraceParent } from "./traceparent.ts";
 
 /** Spans that wait or are being written; about 1 KB each. Beyond it spans are dropped. */
@@ -38,14 +44,18 @@ const MAX_LINKS = 128;
 
 interface OtelTracingOptions {
   readonly service: string;
-  readonly store: SpanStore;
+  /** Where spans go; with a collector it gets none. */
+  readonly store: SpanStore | undefined;
+  /** Address of a collector, `http://host:4318`; spans go there by OTLP. */
+  readonly otlpEndpoint: string | undefined;
   readonly log: Log;
   readonly metrics: Metrics;
 }
 
 /** See `createTracing`. */
-export function createOtelTracing({ service, store, log, metrics }: OtelTracingOptions): Tracing {
-  const processor = new BoundedProcessor(store, log, metrics);
+export async function createOtelTracing(options: OtelTracingOptions): Promise<Tracing> {
+  const { service, log, metrics } = options;
+  const processor = new BoundedProcessor(await exporterFor(options), log, metrics);
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ "service.name": service, "service.namespace": "courtside" }),
     sampler: new ParentBasedSampler({ root: new AlwaysOnSampler() }),
@@ -65,6 +75,18 @@ export function createOtelTracing({ service, store, log, metrics }: OtelTracingO
   };
 }
 
+/** Makes the exporter that tells `listener` of every batch. */
+type MakeExporter = (listener: ExportListener) => SpanExporter;
+
+async function exporterFor({ store, otlpEndpoint }: OtelTracingOptions): Promise<MakeExporter> {
+  if (otlpEndpoint !== undefined) {
+    const { otlpExporter } = await import("./otlp-exporter.ts");
+    return (listener) => otlpExporter(otlpEndpoint, listener);
+  }
+  if (store === undefined) throw new TypeError("spans need a store or a collector");
+  return (listener) => new ClickHouseSpanExporter(store, listener);
+}
+
 /** Counts what waits and what is being written, so that memory is bounded when the store is slow. */
 class BoundedProcessor implements SpanProcessor {
   readonly #batches: BatchSpanProcessor;
@@ -73,7 +95,7 @@ class BoundedProcessor implements SpanProcessor {
   #pending = 0;
   #failing = false;
 
-  constructor(store: SpanStore, log: Log, metrics: Metrics) {
+  constructor(makeExporter: MakeExporter, log: Log, metrics: Metrics) {
     this.#log = log;
     this.#dropped = metrics.counter(
       "courtside.spans.dropped",
@@ -85,7 +107,7 @@ class BoundedProcessor implements SpanProcessor {
       "{span}",
       "Spans written to the store",
     );
-    const exporter = new ClickHouseSpanExporter(store, (spans, error) => {
+    const exporter = makeExporter((spans, error) => {
       this.#pending -= spans;
       if (error === undefined) exported.add(spans);
       else this.#dropped.add(spans);
@@ -195,11 +217,8 @@ class SpanAdapter implements Span {
   }
 }
 
-/** Epoch milliseconds with microseconds. The clock that has them drifts from the one that messages carry. */
 function nowMs(): number {
-  const fineMs = performance.timeOrigin + performance.now();
-  const coarseMs = Date.now();
-  return Math.abs(fineMs - coarseMs) <= 1 ? fineMs : coarseMs;
+  return preciseMs(systemClock);
 }
 
 function hrTimeOf(epochMs: number): HrTime {

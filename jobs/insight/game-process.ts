@@ -14,6 +14,7 @@ import {
   GameMarkSchema,
   type InsightRecord,
   InsightRecordSchema,
+  StageTimesSchema,
 } from "../../proto/gen/courtside/v1/job_pb.ts";
 import {
   type GameInfo,
@@ -23,7 +24,7 @@ import {
 import { GameFoldSchema, PlayersFoldSchema } from "../../proto/gen/courtside/v1/state_pb.ts";
 import { correct, keepSnapshot } from "./correction.ts";
 import { createFolds, foldPlay, type Folds } from "./game-analysis.ts";
-import { deadLetterTag, type GameInput, refusedPlay } from "./input.ts";
+import { type Arrival, deadLetterTag, type GameInput, refusedPlay } from "./input.ts";
 import {
   type Account,
   accountRevision,
@@ -72,7 +73,7 @@ export const gameProcess: KeyedProcess<GameInput, InsightRecord, typeof state> =
   state,
   onRecord(context, input) {
     if (input.kind === "info") onInfo(context, input.info);
-    else onPlays(context, input.accounts);
+    else onPlays(context, input.accounts, input.arrival);
   },
 };
 
@@ -91,7 +92,11 @@ function infoRevision(info: GameInfo): number {
   return Math.max(1, info.revision);
 }
 
-function onPlays(context: Context, accounts: readonly Account[]): void {
+function onPlays(
+  context: Context,
+  accounts: readonly Account[],
+  arrival: Arrival | undefined,
+): void {
   const log = logOf(context);
   /** Accounts that change what was told, by play: they are applied together. */
   const pending = new Map<number, Account>();
@@ -114,7 +119,7 @@ function onPlays(context: Context, accounts: readonly Account[]): void {
     }
     const isNext = known === 0 && play.playNumber > lastNumberOf(log) && !play.retracted;
     if (isNext) settle();
-    if (isNext && !log.gameOver) takeNext(context, log, account);
+    if (isNext && !log.gameOver) takeNext(context, log, account, arrival, account === accounts[0]);
     else {
       const older = pending.get(play.playNumber);
       if (older !== undefined) emitHistory(context, older.play);
@@ -139,13 +144,21 @@ function refuse(log: GameLog, play: PlayEvent): ReturnType<typeof refusedPlay> |
 }
 
 /** The play comes in its turn: the only path that a game without corrections knows. */
-function takeNext(context: Context, log: GameLog, account: Account): void {
+function takeNext(
+  context: Context,
+  log: GameLog,
+  account: Account,
+  arrival: Arrival | undefined,
+  isFirst: boolean,
+): void {
   const { play } = account;
   const info = context.state.info.get();
   const folds = foldsOf(context, info, play.gameId);
   remember(log, account);
   const analysed = foldPlay(folds, info, play);
-  analysed.traceparent = context.traceparent;
+  // A trace is of one play: of those of a message, the first.
+  if (isFirst) analysed.traceparent = context.traceparent;
+  if (arrival !== undefined) analysed.times = create(StageTimesSchema, arrival);
   // A result that was taken back with this edition must not tie with the one that comes now.
   if (analysed.result !== undefined && log.edition > 0) log.edition += 1;
   analysed.edition = log.edition;

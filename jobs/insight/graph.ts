@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, preciseMs } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import {
   type ImmediateSink,
@@ -22,6 +22,8 @@ export interface InsightParts {
   readonly insights: ImmediateSink<Insight>;
   readonly records: TransactionalSink<InsightRecord>;
   readonly deadLetters: TransactionalSink<DeadLetter>;
+  /** Told of every record as it leaves the job, before the sinks are. */
+  onLeave?(record: InsightRecord): void;
 }
 
 /**
@@ -38,10 +40,13 @@ export interface InsightParts {
  */
 export function insightGraph(parts: InsightParts): JobGraph<FrameInput> {
   const graph = new JobGraph<FrameInput>(INSIGHT_JOB);
-  const { inputs, games } = analyse(graph.source);
-  const predicted = windowed(games).asyncBatch(
-    predictPlays(parts.predictor, parts.clock, parts.log),
-  );
+  const { inputs, games } = analyse(graph.source, () => preciseMs(parts.clock));
+  const predicted = windowed(games)
+    .asyncBatch(predictPlays(parts.predictor, parts.clock, parts.log))
+    .flatMap<InsightRecord>("leave", (record, emit) => {
+      parts.onLeave?.(record);
+      emit(record);
+    });
   predicted.sinkTo(parts.records);
   predicted
     .flatMap<Insight>("tell", (record, emit) => {
@@ -69,13 +74,19 @@ export function windowed(games: Stream<InsightRecord>): Stream<InsightRecord> {
   return merged;
 }
 
-/** The part that live runs, back-fills and training share: frames in, analysed plays out. */
-export function analyse(source: Stream<FrameInput>): {
+/**
+ * The part that live runs, back-fills and training share: frames in, analysed plays out.
+ * @param nowMs - measures; what comes out is the same with and without.
+ */
+export function analyse(
+  source: Stream<FrameInput>,
+  nowMs?: () => number,
+): {
   readonly inputs: Stream<GameInput>;
   readonly games: Stream<InsightRecord>;
 } {
   const inputs = source.flatMap<GameInput>("spread", (input, emit, side) =>
-    spread(input, emit, (letter) => side(deadLetterTag, letter)),
+    spread(input, emit, (letter) => side(deadLetterTag, letter), nowMs),
   );
   return { inputs, games: inputs.keyBy((input) => input.gameId).process(gameProcess) };
 }

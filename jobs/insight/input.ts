@@ -20,7 +20,22 @@ export const deadLetterTag = outputTag<DeadLetter>("dead-letters");
 /** What the game operator takes. */
 export type GameInput =
   | { readonly kind: "info"; readonly gameId: string; readonly info: GameInfo }
-  | { readonly kind: "plays"; readonly gameId: string; readonly accounts: readonly Account[] };
+  | {
+      readonly kind: "plays";
+      readonly gameId: string;
+      readonly accounts: readonly Account[];
+      readonly arrival: Arrival | undefined;
+    };
+
+/** When a message came, epoch milliseconds; for measuring only. */
+export interface Arrival {
+  /** Stored by the broker. */
+  readonly storedMs: number;
+  /** Received here. */
+  readonly receivedMs: number;
+  /** Taken up. */
+  readonly startedMs: number;
+}
 
 /** A message of the PLAYS stream, read or unreadable. */
 export type FrameInput =
@@ -29,13 +44,19 @@ export type FrameInput =
       readonly frame: PlayFrame;
       /** What the frame was read from; without it plays are encoded again for the log of the game. */
       readonly bytes?: Uint8Array;
+      readonly arrival?: Omit<Arrival, "startedMs">;
     }
   | { readonly kind: "unreadable"; readonly letter: DeadLetter };
 
 /** Never throws: a message that is no frame becomes a dead letter that says where it came from. */
-export function decodeFrame(bytes: Uint8Array, subject: string): FrameInput {
+export function decodeFrame(
+  bytes: Uint8Array,
+  subject: string,
+  arrival?: Omit<Arrival, "startedMs">,
+): FrameInput {
   try {
-    return { kind: "frame", frame: fromBinary(PlayFrameSchema, bytes), bytes };
+    const frame = fromBinary(PlayFrameSchema, bytes);
+    return { kind: "frame", frame, bytes, ...(arrival && { arrival }) };
   } catch (error) {
     const letter = create(DeadLetterSchema, {
       reason: "UNREADABLE_MESSAGE",
@@ -50,13 +71,19 @@ export function decodeFrame(bytes: Uint8Array, subject: string): FrameInput {
 /**
  * Takes a frame apart: the game's information, then its plays; dead letters go to their side output. The plays
  * of a frame stay together, since the corrections among them are applied together.
+ * @param nowMs - measures when the frame was taken up; not needed where nobody asks.
  */
 export function spread(
   input: FrameInput,
   emit: (value: GameInput) => void,
   side: (letter: DeadLetter) => void,
+  nowMs?: () => number,
 ): void {
   if (input.kind === "unreadable") return side(input.letter);
+  const arrival =
+    input.arrival === undefined || nowMs === undefined
+      ? undefined
+      : { ...input.arrival, startedMs: nowMs() };
   const { gameInfo, plays, deadLetters } = input.frame;
   for (const letter of deadLetters) side(letter);
   if (gameInfo !== undefined) emit({ kind: "info", gameId: gameInfo.gameId, info: gameInfo });
@@ -66,7 +93,7 @@ export function spread(
     const gameId = plays[from]?.gameId ?? "";
     if (at < plays.length && plays[at]?.gameId === gameId) continue;
     const accounts = plays.slice(from, at).map((play, i) => ({ play, bytes: bytes[from + i] }));
-    emit({ kind: "plays", gameId, accounts });
+    emit({ kind: "plays", gameId, accounts, arrival });
     from = at;
   }
 }

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type Clock, delay } from "../../base/clock.ts";
+import { type Clock, delay, preciseMs } from "../../base/clock.ts";
 import { CourtsideError, errorText } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import { type AsyncBatch, protoCodec } from "../../operators/mod.ts";
@@ -7,11 +7,13 @@ import {
   type AnalysedPlay,
   type InsightRecord,
   InsightRecordSchema,
+  type StageTimes,
 } from "../../proto/gen/courtside/v1/job_pb.ts";
 import {
   type PredictRequest,
   PredictRequestSchema,
 } from "../../proto/gen/courtside/v1/predict_service_pb.ts";
+import { traceIdOf } from "./stages.ts";
 import type { Prediction } from "../../proto/gen/courtside/v1/insight_pb.ts";
 
 /** What the job needs of the scoring client. */
@@ -31,8 +33,6 @@ const CALL_DEADLINE_MS = 10_000;
 /** How long the model server may be away before the task gives up and starts again from its checkpoint. */
 const GIVE_UP_AFTER_MS = 60_000;
 const RETRY_WAIT_MS = 250;
-/** Hex digits of a trace id inside a `traceparent`. */
-const TRACE_ID = { from: 3, to: 35 };
 
 /** Asks the model about every play, in batches and in order; other records pass. */
 export function predictPlays(
@@ -43,12 +43,18 @@ export function predictPlays(
   return {
     uid: "predict",
     codec: protoCodec(InsightRecordSchema),
-    skip: (record) => (isScored(record) ? undefined : record),
+    skip: (record) => {
+      const times = timesOf(record);
+      if (times !== undefined) times.foldedMs = preciseMs(clock);
+      return isScored(record) ? undefined : record;
+    },
     capacity: CAPACITY,
     batchSize: BATCH_SIZE,
     concurrency: CONCURRENCY,
     call: async (records, traceparent) => {
       const plays = records.map(playOf);
+      const calledMs = preciseMs(clock);
+      for (const { times } of plays) if (times !== undefined) times.calledMs = calledMs;
       const requests = plays.map((play) =>
         create(
           PredictRequestSchema,
@@ -63,10 +69,18 @@ export function predictPlays(
         async () => predictor.predictBatch(requests, options),
         log,
       );
-      for (const [i, play] of plays.entries()) attach(play, answers[i], clock.nowMs());
+      const answeredMs = preciseMs(clock);
+      for (const [i, play] of plays.entries()) {
+        if (play.times !== undefined) play.times.answeredMs = answeredMs;
+        attach(play, answers[i], Math.ceil(answeredMs));
+      }
       return records;
     },
   };
+}
+
+function timesOf({ body }: InsightRecord): StageTimes | undefined {
+  return body.case === "play" ? body.value.times : undefined;
 }
 
 /** A play that was taken back has no features. */
@@ -85,7 +99,7 @@ function attach(play: AnalysedPlay, prediction: Prediction | undefined, nowMs: n
   prediction.playNumber = play.play.playNumber;
   prediction.revision = play.play.revision;
   prediction.predictedTimeMs = BigInt(nowMs);
-  prediction.traceId = play.traceparent.slice(TRACE_ID.from, TRACE_ID.to);
+  prediction.traceId = traceIdOf(play.traceparent);
   play.prediction = prediction;
   if (play.result !== undefined) play.result.homeWinProb = prediction.homeWinProb;
 }

@@ -21,6 +21,8 @@ import {
   SideSchema,
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 
+import { stageColumns } from "./stages.ts";
+
 export type PutRow = (table: string, row: Row) => void;
 
 export const DEAD_LETTERS_TABLE = "courtside.dead_letters";
@@ -167,8 +169,10 @@ function playRow(play: PlayEvent): Row {
   };
 }
 
-function predictionRow(play: PlayEvent, { state, prediction, edition }: AnalysedPlay): Row {
+function predictionRow(play: PlayEvent, analysed: AnalysedPlay): Row {
+  const { state, prediction, edition } = analysed;
   return {
+    ...stageColumns(analysed),
     game_id: play.gameId,
     play_number: play.playNumber,
     revision: play.revision,

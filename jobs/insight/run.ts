@@ -1,6 +1,6 @@
 import type { NatsConnection } from "@nats-io/nats-core";
 import type { ClickHouseClient } from "@clickhouse/client";
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, preciseMs } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Metrics } from "../../base/metrics.ts";
 import type { Tracing } from "../../base/tracing.ts";
@@ -24,6 +24,7 @@ import { insightGraph } from "./graph.ts";
 import { decodeFrame, type FrameInput } from "./input.ts";
 import { encodeInsight, INSIGHT_JOB, positionOfInsight } from "./insights.ts";
 import type { Predictor } from "./predict.ts";
+import { Stages } from "./stages.ts";
 import { DEAD_LETTERS_TABLE, deadLetterRow, INSIGHT_TABLES, insightRows } from "./rows.ts";
 
 /** Time between checkpoints: rows are visible within it, and a crash repeats at most so much. */
@@ -45,11 +46,12 @@ export interface InsightOptions {
 
 /** Makes regions of the insight job: each holds the games of a range of key groups. */
 export function insightRegions(options: InsightOptions): (seat: RegionSeat) => Region {
+  const stages = new Stages(options);
   const latency = latencyHistograms(options);
   const onCheckpoint = checkpointMetrics(options);
   return (seat) => {
     const { clock, log, tracing, nats } = options;
-    const graph = regionGraph(options, seat, latency);
+    const graph = regionGraph(options, seat, latency, stages);
     return new Region({
       ...seat,
       job: graph.name,
@@ -66,7 +68,8 @@ export function insightRegions(options: InsightOptions): (seat: RegionSeat) => R
             subject: PLAYS_SUBJECTS,
             keyGroups: seat.keyGroups,
             subjectOf: playsOfKeyGroup,
-            decode: (message) => decodeFrame(message.data, message.subject),
+            decode: ({ data, subject }, storedMs) =>
+              decodeFrame(data, subject, { storedMs, receivedMs: preciseMs(clock) }),
             keyGroupOf: (subject) => Number(subject.split(".")[1]),
             traceparentHeader: TRACEPARENT_HEADER,
             log,
@@ -83,15 +86,17 @@ export function insightRegions(options: InsightOptions): (seat: RegionSeat) => R
 }
 
 function regionGraph(
-  { predictor, clock, log, tracing, nats, clickHouse }: InsightOptions,
+  { predictor, clock, log, nats, clickHouse }: InsightOptions,
   { name, keyGroups, fault }: RegionSeat,
   latency: ReturnType<typeof latencyHistograms>,
+  stages: Stages,
 ): JobGraph<FrameInput> {
   const job = `${INSIGHT_JOB}/${name}`;
   return insightGraph({
     predictor,
     clock,
     log,
+    onLeave: (record) => stages.leave(record),
     insights: new NatsSink<Insight>({
       uid: "insights",
       connection: nats,
@@ -113,8 +118,10 @@ function regionGraph(
       client: clickHouse,
       tables: INSIGHT_TABLES,
       rows: insightRows,
-      onVisible: latency.rowsVisible,
-      tracing,
+      onVisible: (records, times) => {
+        latency.rowsVisible(records);
+        stages.visible(records, times);
+      },
       log,
       fault,
     }),
@@ -123,8 +130,10 @@ function regionGraph(
       job,
       client: clickHouse,
       tables: [DEAD_LETTERS_TABLE],
-      rows: (letter, put) => put(DEAD_LETTERS_TABLE, deadLetterRow(letter)),
-      tracing,
+      rows: (letter, put) => {
+        stages.refused(letter);
+        put(DEAD_LETTERS_TABLE, deadLetterRow(letter));
+      },
       log,
       fault,
     }),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type NatsConnection } from "@nats-io/nats-core";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Clock } from "../../base/clock.ts";
+import { type Clock, preciseMs } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import { keyGroupOf } from "../../base/key-group.ts";
 import { type Log, silentLog } from "../../base/log.ts";
@@ -251,7 +251,8 @@ class ReplayRun {
   }
 
   #send(lane: Lane, frame: PlayFrame, index: number): void {
-    const sent = lane.tail.then(() => this.#publishFrame(lane, frame, index));
+    const readMs = preciseMs(this.#options.clock);
+    const sent = lane.tail.then(() => this.#publishFrame(lane, frame, index, readMs));
     // A lane that failed stays failed: later frames of the game must not overtake the lost one.
     const settled = sent.catch((error: unknown) => this.#fail(error));
     lane.tail = sent;
@@ -259,7 +260,8 @@ class ReplayRun {
     this.#inFlight.add(tracked);
   }
 
-  async #publishFrame(lane: Lane, frame: PlayFrame, index: number): Promise<void> {
+  /** @param readMs - when the frame was read from its feed and handed over. */
+  async #publishFrame(lane: Lane, frame: PlayFrame, index: number, readMs: number): Promise<void> {
     this.#signal.throwIfAborted();
     const { clock, onProgress } = this.#options;
     const { summary } = this;
@@ -267,9 +269,10 @@ class ReplayRun {
       lane.resume instanceof DisorderedResumePoint
         ? lane.resume.messageId(index)
         : messageId(lane.gameId, frame);
-    const span = this.#startSpan(lane.gameId, id, frame);
-    const ingestTimeMs = BigInt(clock.nowMs());
-    for (const play of frame.plays) play.ingestTimeMs = ingestTimeMs;
+    const ingestMs = clock.nowMs();
+    const span = this.#startSpan(lane.gameId, id, frame, Math.min(readMs, ingestMs));
+    for (const play of frame.plays) play.ingestTimeMs = BigInt(ingestMs);
+    if (span !== undefined) this.#tellQueue(span, Math.min(readMs, ingestMs), ingestMs);
     const payload = toBinary(PlayFrameSchema, frame);
     const message = { id, payload, traceparent: span?.traceparent ?? "" };
     try {
@@ -287,11 +290,12 @@ class ReplayRun {
   }
 
   /** Whether a play is traced depends on its identity alone, so that a second run traces the same ones. */
-  #startSpan(gameId: string, id: string, frame: PlayFrame): Span | undefined {
+  #startSpan(gameId: string, id: string, frame: PlayFrame, startTimeMs: number): Span | undefined {
     const play = frame.plays.at(0);
     if (play === undefined || fnv1a(id) / 2 ** 32 >= this.#traceRate) return undefined;
-    return this.#options.tracing.start("play.publish", {
+    return this.#options.tracing.start("play", {
       kind: "producer",
+      startTimeMs,
       attributes: {
         "courtside.game_id": gameId,
         "courtside.play_number": play.playNumber,
@@ -300,6 +304,11 @@ class ReplayRun {
         "messaging.destination.name": PLAYS_STREAM,
       },
     });
+  }
+
+  /** Behind earlier plays of its game; what follows is told by who reads the message. */
+  #tellQueue({ traceparent: parent }: Span, startTimeMs: number, endMs: number): void {
+    this.#options.tracing.start("feed.queue", { parent, startTimeMs }).end(endMs);
   }
 
   /** The first failure counts; an abort that somebody asked for is none. */

@@ -250,19 +250,10 @@ export class Subtask<I> {
     }
     const origin: Origin = { keyGroup, sequence, traceparent, outputs: 0 };
     this.#context.origin = origin;
-    const span =
-      traceparent === ""
-        ? undefined
-        : this.#coordinator.tracing.start("insight.process", {
-            kind: "consumer",
-            parent: traceparent,
-            attributes: { "courtside.key_group": keyGroup, "courtside.sequence": sequence },
-          });
     if (this.#coordinator.quarantine?.isSuspect(keyGroup, sequence) === true)
       this.#processApart(record.value, origin);
     else this.#try(record.value, origin, -1);
     this.#sequence = sequence;
-    span?.end();
   }
 
   /** A message that has failed before: part by part, and without the parts that are known to fail. */

@@ -22,7 +22,7 @@ function up(name: string, ...more: readonly string[]): Courtside {
 }
 
 /** Columns of processing time, which differ between any two runs. */
-const VOLATILE = new Set(["ingest_time", "predicted_at", "inserted_at", "trace_id"]);
+const VOLATILE = /^(?:ingest_time|predicted_at|inserted_at|trace_id|\w+_ms)$/;
 const TABLES = [
   "games",
   "plays",
@@ -44,7 +44,7 @@ async function contents(name: string): Promise<string[]> {
       `SELECT name FROM system.columns WHERE database = 'courtside' AND table = '${table}'
        AND default_kind != 'ALIAS' ORDER BY position`,
     );
-    const kept = columns.map((each) => each.name).filter((each) => !VOLATILE.has(each));
+    const kept = columns.map((each) => each.name).filter((each) => !VOLATILE.test(each));
     const [row] = await sql<{ rows: string; hash: string }>(
       dataDir(name),
       `SELECT toString(count()) AS rows, toString(sum(cityHash64(${kept.join(", ")}))) AS hash

@@ -20,7 +20,7 @@ const TABLES: Readonly<
 };
 
 /** Columns of processing time, and those that count corrections: what converges is all the others. */
-const PASSING = new Set(["ingest_time", "predicted_at", "trace_id", "edition", "revision"]);
+const PASSING = /^(?:ingest_time|predicted_at|trace_id|edition|revision|\w+_ms)$/;
 
 /**
  * The `*_current` views of the store, in memory: the row with the highest version by key, unless it is
@@ -61,7 +61,7 @@ export class CurrentTables {
     for (const [id, row] of this.#rows) {
       if (row["retracted"] === true) continue;
       const columns = Object.entries(row).filter(
-        ([name]) => !PASSING.has(name) && name !== "retracted",
+        ([name]) => !PASSING.test(name) && name !== "retracted",
       );
       lines.push(`${id} ${JSON.stringify(columns)}`);
     }

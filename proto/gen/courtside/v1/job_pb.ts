@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/job.proto.
  */
 export const file_courtside_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChZjb3VydHNpZGUvdjEvam9iLnByb3RvEgxjb3VydHNpZGUudjEitwIKDUluc2lnaHRSZWNvcmQSDwoHZ2FtZV9pZBgBIAEoCRIrCglnYW1lX2luZm8YAiABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIqCgRwbGF5GAMgASgLMhouY291cnRzaWRlLnYxLkFuYWx5c2VkUGxheUgAEi8KC3RlYW1fd2luZG93GAQgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABImCgNib3gYBSABKAsyFy5jb3VydHNpZGUudjEuQm94VXBkYXRlSAASMwoNd2luZG93X2NoYW5nZRgGIAEoCzIaLmNvdXJ0c2lkZS52MS5XaW5kb3dDaGFuZ2VIABImCgRtYXJrGAcgASgLMhYuY291cnRzaWRlLnYxLkdhbWVNYXJrSABCBgoEYm9keSJ2CgxXaW5kb3dDaGFuZ2USFAoMZ2FtZV90aW1lX21zGAEgASgDEigKB3JlbW92ZWQYAiABKAsyFy5jb3VydHNpZGUudjEuUGxheUV2ZW50EiYKBWFkZGVkGAMgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudCIwCghHYW1lTWFyaxIUCgxnYW1lX3RpbWVfbXMYASABKAMSDgoGY2xvc2VkGAIgASgIIoAECgxBbmFseXNlZFBsYXkSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEi0KCGZlYXR1cmVzGAMgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3ISJwoFbG9hZHMYBCADKAsyGC5jb3VydHNpZGUudjEuUGxheWVyTG9hZBIrCglydW5fZ3Jvd24YBSABKAsyGC5jb3VydHNpZGUudjEuU2NvcmluZ1J1bhIoCgZyZXN1bHQYBiABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdBIsCgpwcmVkaWN0aW9uGAcgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SFAoMZ2FtZV90aW1lX21zGAggASgDEhMKC3RyYWNlcGFyZW50GAkgASgJEg8KB2VkaXRpb24YCiABKA0SEAoIY29ycmVjdHMYCyABKAgSEgoKaXNfZGVyaXZlZBgMIAEoCBIaChJyZXRyYWN0ZWRfbG9hZF9pZHMYDSADKA0SFQoNcnVuX3JldHJhY3RlZBgOIAEoCBIYChByZXN1bHRfcmV0cmFjdGVkGA8gASgIEhUKDWlzX3N1cGVyc2VkZWQYECABKAgizwIKB0dhbWVMb2cSDgoGc3RhcnRzGAEgAygNEgwKBGVuZHMYAiADKA0SNwoJcmV2aXNpb25zGAMgAygLMiQuY291cnRzaWRlLnYxLkdhbWVMb2cuUmV2aXNpb25zRW50cnkSDgoGcGFja2VkGAQgAygMEhIKCnBhY2tlZF9tYXgYBSADKA0SDgoGcmVjZW50GAYgAygMEhIKCnJlY2VudF9tYXgYDCABKA0SEAoIYWNjb3VudHMYByABKA0SDwoHZWRpdGlvbhgIIAEoDRIRCglnYW1lX292ZXIYCSABKAgSDgoGY2xvc2VkGAogASgIEi0KCXNuYXBzaG90cxgLIAMoCzIaLmNvdXJ0c2lkZS52MS5Gb2xkU25hcHNob3QaMAoOUmV2aXNpb25zRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgNOgI4ASIyCghQbGF5TGlzdBImCgVwbGF5cxgBIAMoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQiQgoMRm9sZFNuYXBzaG90EhMKC3BsYXlfbnVtYmVyGAEgASgNEgwKBGdhbWUYAiABKAwSDwoHcGxheWVycxgDIAEoDCIhCg1GaW5pc2hlZEdhbWVzEhAKCGdhbWVfaWRzGAEgAygJIuoBChZUZWFtV2luZG93QWNjdW11bGF0b3JzEhQKDGhvbWVfdGVhbV9pZBgBIAEoDRIUCgxhd2F5X3RlYW1faWQYAiABKA0SLQoEaG9tZRgDIAEoCzIfLmNvdXJ0c2lkZS52MS5XaW5kb3dBY2N1bXVsYXRvchItCgRhd2F5GAQgASgLMh8uY291cnRzaWRlLnYxLldpbmRvd0FjY3VtdWxhdG9yEg0KBXBsYXlzGAUgASgNEg8KB2NoYW5nZXMYBiABKA0SEgoKaG9tZV9wbGF5cxgHIAEoDRISCgphd2F5X3BsYXlzGAggASgNYgZwcm90bzM", [file_courtside_v1_insight, file_courtside_v1_play, file_courtside_v1_state]);
+  fileDesc("ChZjb3VydHNpZGUvdjEvam9iLnByb3RvEgxjb3VydHNpZGUudjEitwIKDUluc2lnaHRSZWNvcmQSDwoHZ2FtZV9pZBgBIAEoCRIrCglnYW1lX2luZm8YAiABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIqCgRwbGF5GAMgASgLMhouY291cnRzaWRlLnYxLkFuYWx5c2VkUGxheUgAEi8KC3RlYW1fd2luZG93GAQgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABImCgNib3gYBSABKAsyFy5jb3VydHNpZGUudjEuQm94VXBkYXRlSAASMwoNd2luZG93X2NoYW5nZRgGIAEoCzIaLmNvdXJ0c2lkZS52MS5XaW5kb3dDaGFuZ2VIABImCgRtYXJrGAcgASgLMhYuY291cnRzaWRlLnYxLkdhbWVNYXJrSABCBgoEYm9keSJ2CgxXaW5kb3dDaGFuZ2USFAoMZ2FtZV90aW1lX21zGAEgASgDEigKB3JlbW92ZWQYAiABKAsyFy5jb3VydHNpZGUudjEuUGxheUV2ZW50EiYKBWFkZGVkGAMgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudCIwCghHYW1lTWFyaxIUCgxnYW1lX3RpbWVfbXMYASABKAMSDgoGY2xvc2VkGAIgASgIIqkECgxBbmFseXNlZFBsYXkSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEi0KCGZlYXR1cmVzGAMgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3ISJwoFbG9hZHMYBCADKAsyGC5jb3VydHNpZGUudjEuUGxheWVyTG9hZBIrCglydW5fZ3Jvd24YBSABKAsyGC5jb3VydHNpZGUudjEuU2NvcmluZ1J1bhIoCgZyZXN1bHQYBiABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdBIsCgpwcmVkaWN0aW9uGAcgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SFAoMZ2FtZV90aW1lX21zGAggASgDEhMKC3RyYWNlcGFyZW50GAkgASgJEg8KB2VkaXRpb24YCiABKA0SEAoIY29ycmVjdHMYCyABKAgSEgoKaXNfZGVyaXZlZBgMIAEoCBIaChJyZXRyYWN0ZWRfbG9hZF9pZHMYDSADKA0SFQoNcnVuX3JldHJhY3RlZBgOIAEoCBIYChByZXN1bHRfcmV0cmFjdGVkGA8gASgIEhUKDWlzX3N1cGVyc2VkZWQYECABKAgSJwoFdGltZXMYFCABKAsyGC5jb3VydHNpZGUudjEuU3RhZ2VUaW1lcyKUAQoKU3RhZ2VUaW1lcxIRCglzdG9yZWRfbXMYASABKAESEwoLcmVjZWl2ZWRfbXMYAiABKAESEgoKc3RhcnRlZF9tcxgDIAEoARIRCglmb2xkZWRfbXMYBCABKAESEQoJY2FsbGVkX21zGAUgASgBEhMKC2Fuc3dlcmVkX21zGAYgASgBEg8KB2xlZnRfbXMYByABKAEizwIKB0dhbWVMb2cSDgoGc3RhcnRzGAEgAygNEgwKBGVuZHMYAiADKA0SNwoJcmV2aXNpb25zGAMgAygLMiQuY291cnRzaWRlLnYxLkdhbWVMb2cuUmV2aXNpb25zRW50cnkSDgoGcGFja2VkGAQgAygMEhIKCnBhY2tlZF9tYXgYBSADKA0SDgoGcmVjZW50GAYgAygMEhIKCnJlY2VudF9tYXgYDCABKA0SEAoIYWNjb3VudHMYByABKA0SDwoHZWRpdGlvbhgIIAEoDRIRCglnYW1lX292ZXIYCSABKAgSDgoGY2xvc2VkGAogASgIEi0KCXNuYXBzaG90cxgLIAMoCzIaLmNvdXJ0c2lkZS52MS5Gb2xkU25hcHNob3QaMAoOUmV2aXNpb25zRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgNOgI4ASIyCghQbGF5TGlzdBImCgVwbGF5cxgBIAMoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQiQgoMRm9sZFNuYXBzaG90EhMKC3BsYXlfbnVtYmVyGAEgASgNEgwKBGdhbWUYAiABKAwSDwoHcGxheWVycxgDIAEoDCIhCg1GaW5pc2hlZEdhbWVzEhAKCGdhbWVfaWRzGAEgAygJIuoBChZUZWFtV2luZG93QWNjdW11bGF0b3JzEhQKDGhvbWVfdGVhbV9pZBgBIAEoDRIUCgxhd2F5X3RlYW1faWQYAiABKA0SLQoEaG9tZRgDIAEoCzIfLmNvdXJ0c2lkZS52MS5XaW5kb3dBY2N1bXVsYXRvchItCgRhd2F5GAQgASgLMh8uY291cnRzaWRlLnYxLldpbmRvd0FjY3VtdWxhdG9yEg0KBXBsYXlzGAUgASgNEg8KB2NoYW5nZXMYBiABKA0SEgoKaG9tZV9wbGF5cxgHIAEoDRISCgphd2F5X3BsYXlzGAggASgNYgZwcm90bzM", [file_courtside_v1_insight, file_courtside_v1_play, file_courtside_v1_state]);
 
 /**
  * One record behind the game operator.
@@ -254,6 +254,13 @@ export type AnalysedPlay = Message<"courtside.v1.AnalysedPlay"> & {
    * @generated from field: bool is_superseded = 16;
    */
   isSuperseded: boolean;
+
+  /**
+   * When it passed where; for measuring only.
+   *
+   * @generated from field: courtside.v1.StageTimes times = 20;
+   */
+  times?: StageTimes | undefined;
 };
 
 /**
@@ -262,6 +269,70 @@ export type AnalysedPlay = Message<"courtside.v1.AnalysedPlay"> & {
  */
 export const AnalysedPlaySchema: GenMessage<AnalysedPlay> = /*@__PURE__*/
   messageDesc(file_courtside_v1_job, 3);
+
+/**
+ * Times at which a play passed the stages of its way, epoch milliseconds with fractions; 0 when not known. Each ends one
+ * stage and begins the next.
+ *
+ * @generated from message courtside.v1.StageTimes
+ */
+export type StageTimes = Message<"courtside.v1.StageTimes"> & {
+  /**
+   * Stored by the broker.
+   *
+   * @generated from field: double stored_ms = 1;
+   */
+  storedMs: number;
+
+  /**
+   * Received by the task.
+   *
+   * @generated from field: double received_ms = 2;
+   */
+  receivedMs: number;
+
+  /**
+   * Taken out of the task's queue.
+   *
+   * @generated from field: double started_ms = 3;
+   */
+  startedMs: number;
+
+  /**
+   * Folded into the state of its game.
+   *
+   * @generated from field: double folded_ms = 4;
+   */
+  foldedMs: number;
+
+  /**
+   * Sent to the model, with others.
+   *
+   * @generated from field: double called_ms = 5;
+   */
+  calledMs: number;
+
+  /**
+   * Answered by the model.
+   *
+   * @generated from field: double answered_ms = 6;
+   */
+  answeredMs: number;
+
+  /**
+   * Left the job, behind everything older.
+   *
+   * @generated from field: double left_ms = 7;
+   */
+  leftMs: number;
+};
+
+/**
+ * Describes the message courtside.v1.StageTimes.
+ * Use `create(StageTimesSchema)` to create a new message.
+ */
+export const StageTimesSchema: GenMessage<StageTimes> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 4);
 
 /**
  * The plays of a game that have been taken in, to fold them again when one of them is corrected. What a closed game
@@ -356,7 +427,7 @@ export type GameLog = Message<"courtside.v1.GameLog"> & {
  * Use `create(GameLogSchema)` to create a new message.
  */
 export const GameLogSchema: GenMessage<GameLog> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 4);
+  messageDesc(file_courtside_v1_job, 5);
 
 /**
  * Plays behind each other.
@@ -375,7 +446,7 @@ export type PlayList = Message<"courtside.v1.PlayList"> & {
  * Use `create(PlayListSchema)` to create a new message.
  */
 export const PlayListSchema: GenMessage<PlayList> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 5);
+  messageDesc(file_courtside_v1_job, 6);
 
 /**
  * State of a game after one of its plays.
@@ -406,7 +477,7 @@ export type FoldSnapshot = Message<"courtside.v1.FoldSnapshot"> & {
  * Use `create(FoldSnapshotSchema)` to create a new message.
  */
 export const FoldSnapshotSchema: GenMessage<FoldSnapshot> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 6);
+  messageDesc(file_courtside_v1_job, 7);
 
 /**
  * Finished games of a key group that still take corrections, oldest first.
@@ -425,7 +496,7 @@ export type FinishedGames = Message<"courtside.v1.FinishedGames"> & {
  * Use `create(FinishedGamesSchema)` to create a new message.
  */
 export const FinishedGamesSchema: GenMessage<FinishedGames> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 7);
+  messageDesc(file_courtside_v1_job, 8);
 
 /**
  * Counts of both teams over one window.
@@ -485,5 +556,5 @@ export type TeamWindowAccumulators = Message<"courtside.v1.TeamWindowAccumulator
  * Use `create(TeamWindowAccumulatorsSchema)` to create a new message.
  */
 export const TeamWindowAccumulatorsSchema: GenMessage<TeamWindowAccumulators> = /*@__PURE__*/
-  messageDesc(file_courtside_v1_job, 8);
+  messageDesc(file_courtside_v1_job, 9);
 

@@ -1,0 +1,259 @@
+import { type Clock, preciseMs } from "../../base/clock.ts";
+import type { Counter, Histogram, MetricLabels, Metrics } from "../../base/metrics.ts";
+import type { Span, Tracing } from "../../base/tracing.ts";
+import type { VisibleTimes } from "../../connectors/clickhouse-sink.ts";
+import type { TeamWindow } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import type { AnalysedPlay, InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
+import type { DeadLetter } from "../../proto/gen/courtside/v1/play_pb.ts";
+
+/** The stages of a play in the job, in order. Each begins where the one before it ends, so none is missing. */
+export const STAGES = [
+  "broker.publish",
+  "broker.deliver",
+  "task.queue",
+  "task.process",
+  "predict.queue",
+  "predict",
+  "predict.order",
+] as const;
+
+/** A play that takes longer from publish to prediction is traced, sampled or not. */
+const SLOW_PLAY_MS = 1_000;
+/** Traces a second that are made for slow and refused plays; a back-fill has only slow ones. */
+const MAX_KEPT_PER_S = 10;
+/** Sampled plays that are remembered for the links of windows, over all games. */
+const MAX_REMEMBERED_PLAYS = 4_096;
+/** Hex digits of a trace id inside a `traceparent`. */
+const TRACE_ID = { from: 3, to: 35 };
+
+export interface StageOptions {
+  readonly clock: Clock;
+  readonly tracing: Tracing;
+  readonly metrics: Metrics;
+  /** Default a second. */
+  readonly slowPlayMs?: number;
+}
+
+/**
+ * Measures every play stage by stage and makes the spans of those that are traced, all behind the fact, from the times
+ * that the play carries. So a play that turns out slow can still be traced, and stages have no gaps between them.
+ */
+export class Stages {
+  readonly #options: StageOptions;
+  readonly #slowPlayMs: number;
+  readonly #duration: Histogram;
+  readonly #labels: readonly MetricLabels[] = STAGES.map((stage) => ({ stage }));
+  readonly #rowLabels = ["row.wait", "checkpoint.commit", "clickhouse.insert"].map((stage) => ({
+    stage,
+  }));
+  readonly #kept: Counter;
+  readonly #notKept: Counter;
+  readonly #recent = new Map<
+    string,
+    { readonly gameTimeMs: number; readonly traceparent: string }[]
+  >();
+  #remembered = 0;
+  #second = 0;
+  #keptInSecond = 0;
+
+  constructor(options: StageOptions) {
+    const { metrics } = options;
+    this.#options = options;
+    this.#slowPlayMs = options.slowPlayMs ?? SLOW_PLAY_MS;
+    this.#duration = metrics.histogram(
+      "courtside.stage.duration",
+      "ms",
+      "Time of a play in each stage of its way",
+    );
+    this.#kept = metrics.counter(
+      "courtside.traces.kept",
+      "{trace}",
+      "Traces made for plays that were not sampled: slow or refused ones",
+    );
+    this.#notKept = metrics.counter(
+      "courtside.traces.not_kept",
+      "{trace}",
+      "Slow or refused plays without a trace, since too many came at once",
+    );
+  }
+
+  /** A record leaves the job. */
+  leave({ body, gameId }: InsightRecord): void {
+    if (body.case === "play") this.#leave(body.value, gameId);
+    else if (body.case === "teamWindow") this.#windowFired(body.value);
+  }
+
+  /** Rows of records are in the store. */
+  visible(records: readonly InsightRecord[], times: VisibleTimes): void {
+    for (const { body } of records) {
+      if (body.case !== "play" || body.value.times === undefined) continue;
+      const { traceparent } = body.value;
+      const { leftMs } = body.value.times;
+      const marks = ascending([leftMs, times.sealedMs, times.committedMs, times.insertedMs]);
+      this.#tell(
+        ["row.wait", "checkpoint.commit", "clickhouse.insert"],
+        this.#rowLabels,
+        marks,
+        traceparent,
+      );
+    }
+  }
+
+  /** A play, or a row of the source, that the job cannot use. */
+  refused(letter: DeadLetter): void {
+    if (!this.#mayKeep("refused")) return;
+    const span = this.#options.tracing.start("play.refused", {
+      kind: "consumer",
+      attributes: {
+        "courtside.game_id": letter.gameId,
+        "courtside.play_number": letter.playNumber,
+        "courtside.kept": "refused",
+      },
+    });
+    span.fail(`${letter.reason}: ${letter.message}`);
+    span.end();
+  }
+
+  #leave(analysed: AnalysedPlay, gameId: string): void {
+    const { play, prediction, times } = analysed;
+    if (play === undefined || times === undefined) return;
+    const ingestMs = Number(play.ingestTimeMs);
+    const nowMs = preciseMs(this.#options.clock);
+    const { storedMs, receivedMs, startedMs, foldedMs, calledMs, answeredMs } = times;
+    const called = calledMs === 0 ? foldedMs : calledMs;
+    const answered = answeredMs === 0 ? foldedMs : answeredMs;
+    const known = ascending([
+      ingestMs,
+      storedMs,
+      receivedMs,
+      startedMs,
+      foldedMs,
+      called,
+      answered,
+      nowMs,
+    ]);
+    // Whole milliseconds, since the prediction tells it in those and the page goes on from there.
+    const marks = [...known.slice(0, -1), Math.ceil(known.at(-1) ?? nowMs)];
+    times.leftMs = marks.at(-1) ?? nowMs;
+    if (prediction !== undefined) prediction.predictedTimeMs = BigInt(times.leftMs);
+    const root = analysed.traceparent === "" ? this.#keepIfSlow(analysed, gameId) : undefined;
+    this.#tell(STAGES, this.#labels, marks, analysed.traceparent);
+    root?.end(times.leftMs);
+    if (analysed.traceparent !== "") this.#remember(gameId, analysed);
+  }
+
+  /** Records each stage and, with a trace, makes a span of it. */
+  #tell(
+    stages: readonly string[],
+    labels: readonly MetricLabels[],
+    marks: readonly number[],
+    traceparent: string,
+  ): void {
+    for (const [i, stage] of stages.entries()) {
+      const startTimeMs = marks[i] ?? 0;
+      const endMs = marks[i + 1] ?? startTimeMs;
+      this.#duration.record(endMs - startTimeMs, labels[i]);
+      if (traceparent === "") continue;
+      this.#options.tracing
+        .start(stage, { kind: "internal", parent: traceparent, startTimeMs })
+        .end(endMs);
+    }
+  }
+
+  #keepIfSlow(analysed: AnalysedPlay, gameId: string): Span | undefined {
+    const { play, prediction, times } = analysed;
+    const ingestMs = Number(play?.ingestTimeMs ?? 0n);
+    if ((times?.leftMs ?? 0) - ingestMs < this.#slowPlayMs) return undefined;
+    if (!this.#mayKeep("slow")) return undefined;
+    const root = this.#options.tracing.start("play", {
+      kind: "producer",
+      startTimeMs: ingestMs,
+      attributes: {
+        "courtside.game_id": gameId,
+        "courtside.play_number": play?.playNumber ?? 0,
+        "courtside.kept": "slow",
+      },
+    });
+    analysed.traceparent = root.traceparent;
+    if (prediction !== undefined) prediction.traceId = root.traceId;
+    return root;
+  }
+
+  #mayKeep(reason: string): boolean {
+    const second = Math.floor(this.#options.clock.nowMs() / 1000);
+    if (second !== this.#second) this.#keptInSecond = 0;
+    this.#second = second;
+    this.#keptInSecond += 1;
+    const may = this.#keptInSecond <= MAX_KEPT_PER_S;
+    (may ? this.#kept : this.#notKept).add(1, { reason });
+    return may;
+  }
+
+  /** A window that fired has a trace of its own, with links to the sampled plays that fed it. */
+  #windowFired(window: TeamWindow): void {
+    const plays = this.#recent.get(window.gameId);
+    if (plays === undefined) return;
+    const [startMs, endMs] = [Number(window.startS) * 1000, Number(window.endS) * 1000];
+    const links = plays
+      .filter(({ gameTimeMs }) => gameTimeMs >= startMs && gameTimeMs < endMs)
+      .map(({ traceparent }) => traceparent);
+    if (links.length === 0) return;
+    this.#options.tracing
+      .start("window.fire", {
+        links,
+        attributes: {
+          "courtside.game_id": window.gameId,
+          "courtside.window.start_s": Number(window.startS),
+          "courtside.window.size_s": window.sizeS,
+          "courtside.team_id": window.teamId,
+        },
+      })
+      .end();
+  }
+
+  #remember(gameId: string, { gameTimeMs, traceparent, result }: AnalysedPlay): void {
+    if (result !== undefined || this.#remembered >= MAX_REMEMBERED_PLAYS) {
+      const forgotten = result === undefined ? [...this.#recent.keys()][0] : gameId;
+      this.#remembered -= this.#recent.get(forgotten ?? "")?.length ?? 0;
+      this.#recent.delete(forgotten ?? "");
+    }
+    const plays = this.#recent.get(gameId) ?? [];
+    plays.push({ gameTimeMs: Number(gameTimeMs), traceparent });
+    this.#recent.set(gameId, plays);
+    this.#remembered += 1;
+  }
+}
+
+/** Columns of `predictions`: milliseconds of the play in each stage, publish to prediction. */
+export function stageColumns(analysed: AnalysedPlay): Record<string, number> {
+  const { play, times } = analysed;
+  if (play === undefined || times === undefined || times.leftMs === 0) return {};
+  const { storedMs, receivedMs, startedMs, foldedMs, calledMs, answeredMs, leftMs } = times;
+  const marks = ascending([
+    Number(play.ingestTimeMs),
+    storedMs,
+    receivedMs,
+    startedMs,
+    foldedMs,
+    calledMs === 0 ? foldedMs : calledMs,
+    answeredMs === 0 ? foldedMs : answeredMs,
+    leftMs,
+  ]);
+  return Object.fromEntries(
+    STAGES.map((stage, i) => {
+      const name = `${stage.replace(".", "_")}_ms`;
+      return [name, Math.round(((marks[i + 1] ?? 0) - (marks[i] ?? 0)) * 1000) / 1000];
+    }),
+  );
+}
+
+/** Hex digits of the trace, or empty. */
+export function traceIdOf(traceparent: string): string {
+  return traceparent.slice(TRACE_ID.from, TRACE_ID.to);
+}
+
+/** Clocks of different programs differ by fractions; time never goes back between stages. */
+function ascending(marks: readonly number[]): readonly number[] {
+  let latest = 0;
+  return marks.map((mark) => (latest = Math.max(latest, mark)));
+}
