@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getCACertificates } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import {
   Client,
@@ -128,11 +129,24 @@ const BATCH = methodDefinition(PredictService.method.predictBatch);
 const MODEL = methodDefinition(PredictService.method.getModel);
 const ONE = methodDefinition(PredictService.method.predict);
 
-/** @param address - `host:port`; the connection is made with the first call. */
+/** The library has a list of its own, which knows nothing of `NODE_EXTRA_CA_CERTS`. */
+function authorities(): Buffer {
+  return Buffer.from(getCACertificates("default").join("\n"));
+}
+
+/** Stands before an address whose server has a certificate; the authorities are those of Node (`NODE_EXTRA_CA_CERTS`). */
+const TLS_SCHEME = "tls://";
+
+/**
+ * @param address - `host:port`, or `dns:///host:port` for all servers behind a name, each with its share of the calls;
+ * `tls://` before either for an encrypted connection, which is made with the first call.
+ */
 export function connectPredict(address: string, options: ClientOptions = {}): PredictClient {
+  const encrypted = address.startsWith(TLS_SCHEME);
   const client = new Client(
-    address,
-    options.credentials ?? credentials.createInsecure(),
+    encrypted ? address.slice(TLS_SCHEME.length) : address,
+    options.credentials ??
+      (encrypted ? credentials.createSsl(authorities()) : credentials.createInsecure()),
     CHANNEL_OPTIONS,
   );
   const call = createCaller(client, address, options);
@@ -257,6 +271,8 @@ const CHANNEL_OPTIONS = {
   "grpc.keepalive_timeout_ms": 5_000,
   // Tries are this client's, within its budget.
   "grpc.enable_retries": 0,
+  // Of several servers behind one name each gets its share; the default would stay with the first.
+  "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 };
 
 interface StartedCall<O> {
