@@ -10,8 +10,8 @@ import { seasonBoard } from "./boards/season.ts";
 import { tracesBoard } from "./boards/traces.ts";
 import { DATASOURCE } from "./query.ts";
 
-/** Where Grafana's files are, for the compose file and the component of Kubernetes alike. */
-export const OUTPUT = join(import.meta.dirname, "../../deploy/k8s/components/grafana/files");
+/** Where Grafana's files are; its image has them inside, for the compose file and Kubernetes alike. */
+export const OUTPUT = join(import.meta.dirname, "../../deploy/grafana/files");
 
 /** All boards, as Grafana keeps them. */
 export function boards(): Dashboard[] {
@@ -27,7 +27,8 @@ export function grafanaFiles(): Map<string, string> {
     files.set(`${String(board.uid)}.json`, `${JSON.stringify(board, null, 2)}\n`);
   files.set("datasource.yaml", json(DATASOURCE_FILE));
   files.set("boards.yaml", json(PROVIDER_FILE));
-  files.set("alerts.yaml", json(alertsFile()));
+  // Grafana takes $NAME in these files from its environment; $$ is a dollar.
+  files.set("alerts.yaml", json(alertsFile()).replaceAll("$", "$$$$"));
   return files;
 }
 
@@ -63,7 +64,7 @@ const DATASOURCE_FILE = {
           durationUnit: "nanoseconds",
         },
       },
-      secureJsonData: { password: "$CLICKHOUSE_PASSWORD" },
+      secureJsonData: { password: "$CLICKHOUSE_READER_PASSWORD" },
     },
   ],
 };
@@ -78,7 +79,7 @@ const PROVIDER_FILE = {
       type: "file",
       disableDeletion: true,
       allowUiUpdates: false,
-      options: { path: "/var/lib/grafana/dashboards" },
+      options: { path: "/etc/grafana/courtside" },
     },
   ],
 };

@@ -3,7 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ClickHouseClient } from "@clickhouse/client";
-import { type Dashboard, type Panel } from "@grafana/grafana-foundation-sdk/dashboard";
+import {
+  type Dashboard,
+  type Panel,
+  VariableType,
+} from "@grafana/grafana-foundation-sdk/dashboard";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { type ClickHouseChild, startClickHouse } from "../../local/clickhouse/child.ts";
@@ -37,8 +41,22 @@ let context: QueryContext;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "courtside-grafana-"));
   const { code, stderr } = await courtside(
-    ...["up", "--source", SOURCE, "--games", String(GAMES), "--speed", "max", "--until-done"],
-    ...["--trace-rate", "0.05", "--port-base", "0", "--no-open", "--data", folder, "--json"],
+    "up",
+    "--source",
+    SOURCE,
+    "--games",
+    String(GAMES),
+    "--speed",
+    "max",
+    "--until-done",
+    "--trace-rate",
+    "0.05",
+    "--port-base",
+    "0",
+    "--no-open",
+    "--data",
+    folder,
+    "--json",
   );
   expect(code, stderr).toBe(0);
   server = await startClickHouse(layoutOf(folder).clickhouse);
@@ -180,14 +198,14 @@ interface Target {
 }
 
 const all = boards().map((board) => JSON.parse(JSON.stringify(board)) as Dashboard);
-const panelsOf = (board: Dashboard): Panel[] => (board.panels ?? []) as Panel[];
+const panelsOf = (board: Dashboard): Panel[] => board.panels ?? [];
 const sqlOf = (target: unknown): string => (target as Target).rawSql;
 
 /** First value of every variable of a board, as Grafana takes it. */
 async function variablesOf(board: Dashboard): Promise<Record<string, string>> {
   const values: Record<string, string> = {};
   for (const { type, name, query } of board.templating?.list ?? [])
-    if (type === "query") values[name] = String((await run(sqlOf(query))).rows[0]?.[0]);
+    if (type === VariableType.Query) values[name] = String((await run(sqlOf(query))).rows[0]?.[0]);
   return values;
 }
 
@@ -213,7 +231,7 @@ describe.each(all.map((board) => [String(board.title), board] as const))("%s", (
       const type = PANEL_TYPES.get(panel.type);
       if (type === undefined) continue;
       const { options = {}, fieldConfig } = panel;
-      const custom = (fieldConfig?.defaults as { custom?: unknown } | undefined)?.custom;
+      const custom: unknown = fieldConfig?.defaults.custom;
       const value = { options, ...(custom !== undefined && { custom }) };
       expect(complaints(type, value), panel.title).toEqual([]);
     }
@@ -221,7 +239,7 @@ describe.each(all.map((board) => [String(board.title), board] as const))("%s", (
 
   test("every variable gives values, every panel and annotation rows that can be true", async () => {
     for (const { type, name, query } of board.templating?.list ?? []) {
-      if (type !== "query") continue;
+      if (type !== VariableType.Query) continue;
       const frame = await run(sqlOf(query));
       expect(frame.columns.length, name).toBe(1);
       expect(frame.rows.length, name).toBeGreaterThan(0);

@@ -55,7 +55,7 @@ export type SdkType =
 
 const CONFIG: CompletedConfig = {
   ...DEFAULT_CONFIG,
-  path: join(import.meta.dirname, "sdk-types.ts"),
+  path: join(import.meta.dirname, "./sdk-types.ts"),
   tsconfig: join(import.meta.dirname, "../../tsconfig.json"),
   skipTypeCheck: true,
   functions: "hide",
@@ -83,7 +83,7 @@ function schemaOf(type: SdkType): Schema {
   );
   const definitions = made.definitions ?? {};
   for (const name of Object.keys(definitions))
-    if (/Dataquery$/u.test(name)) definitions[name] = { anyOf: [TARGET, EXPRESSION] };
+    if (name.endsWith("Dataquery")) definitions[name] = { anyOf: [TARGET, EXPRESSION] };
   return made;
 }
 
