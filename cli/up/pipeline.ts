@@ -108,18 +108,13 @@ export function startPipeline(
 export function replaySpec(options: UpOptions, urls: RunUrls): ChildSpec {
   const { source, speed, games, concurrent, seed, traceRate, disorder, date, feedUrl } = options;
   const { nats: natsUrl, clickhouse: clickhouseUrl } = urls;
-  const places = flags({ traceRate, natsUrl, clickhouseUrl });
   if (source === LIVE) {
     const untilDone = options.untilDone ? ["--until-done"] : [];
-    return {
-      name: "live",
-      args: ["live", ...flags({ date, games, feedUrl }), ...untilDone, ...places],
-    };
+    const where = flags({ date, games, feedUrl, natsUrl, clickhouseUrl });
+    return { name: "live", args: ["live", ...where, ...untilDone] };
   }
-  return {
-    name: "replay",
-    args: ["replay", ...flags({ source, speed, games, concurrent, seed, ...disorder }), ...places],
-  };
+  const told = flags({ source, speed, games, concurrent, seed, traceRate, ...disorder });
+  return { name: "replay", args: ["replay", ...told, ...flags({ natsUrl, clickhouseUrl })] };
 }
 
 /** Reads the last message of the replay. */

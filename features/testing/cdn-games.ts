@@ -19,15 +19,15 @@ import {
  * The 60 recorded games of February 2025 with their official box scores, to hold the folds against. A
  * reading of its own, kept to what the folds need, so that they are not judged through the code of a reader.
  */
-const GAMES_FILE = path.join(
+export const CDN_GAMES_FILE = path.join(
   process.env["COURTSIDE_NBA"] ?? path.join(import.meta.dirname, "../../../shared/nba"),
   "fixtures/cdn_raw_60_games_2025-02.jsonl.gz",
 );
 
 /** Why tests on recorded games cannot run, or undefined when they can. */
-export const cdnGamesMissing: string | undefined = existsSync(GAMES_FILE)
+export const cdnGamesMissing: string | undefined = existsSync(CDN_GAMES_FILE)
   ? undefined
-  : `skipped: ${GAMES_FILE} is absent; COURTSIDE_NBA names the folder with recorded games`;
+  : `skipped: ${CDN_GAMES_FILE} is absent; COURTSIDE_NBA names the folder with recorded games`;
 
 export interface CdnPlayer {
   readonly personId: number;
@@ -87,7 +87,7 @@ export function readCdnGames(): readonly CdnGame[] {
 }
 
 function parseGames(): CdnGame[] {
-  const lines = gunzipSync(readFileSync(GAMES_FILE)).toString("utf8").trim().split("\n");
+  const lines = gunzipSync(readFileSync(CDN_GAMES_FILE)).toString("utf8").trim().split("\n");
   return lines.map((line) => toGame(JSON.parse(line) as CdnDocument));
 }
 
