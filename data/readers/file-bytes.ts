@@ -1,14 +1,8 @@
 import { createReadStream } from "node:fs";
-import { Readable } from "node:stream";
-import { type ReadableStream } from "node:stream/web";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { errorText } from "../../base/errors.ts";
-import { tarContent } from "./tar.ts";
 
-/**
- * Bytes asked of the disk at a time. Their text and the places of their fields stay in the processor's cache while
- * the rows are read: 256 KiB took half as long again.
- */
+/** Bytes asked of the disk at a time: large enough that the per-chunk cost vanishes, small beside one game. */
 const CHUNK_SIZE_BYTES = 32 * 1024;
 
 /** A line longer than this is no line of a feed: the longest documents of one game have about 1.5 MB. */
@@ -28,13 +22,13 @@ export interface FileChunk {
 }
 
 /**
- * Whole lines of a file, plain or packed (gzip, zstd, xz, a tar archive in any of them; told by the first bytes, not the name), UTF-8 with or without
+ * Whole lines of a file, plain or packed (gzip, zstd; told by the first bytes, not the name), UTF-8 with or without
  * byte order mark or UTF-16 with one. What a damaged packed file held before the damage is still given.
  * @throws the system error when the file cannot be opened.
  */
 export async function* fileChunks(file: string): AsyncIterable<FileChunk> {
   let rest: Buffer = Buffer.alloc(0);
-  for await (const { bytes, broken } of utf8Pieces(tarContent(unpackedPieces(file)))) {
+  for await (const { bytes, broken } of utf8Pieces(unpackedPieces(file))) {
     const piece = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
     const end = piece.lastIndexOf(NEWLINE) + 1;
     rest = piece.subarray(end);
@@ -51,8 +45,7 @@ export async function* fileChunks(file: string): AsyncIterable<FileChunk> {
   if (rest.length > 0) yield { bytes: rest };
 }
 
-/** A piece of a file, or the reason why none follows. */
-export interface BytePiece {
+interface BytePiece {
   readonly bytes: Buffer;
   readonly broken?: string;
 }
@@ -62,10 +55,6 @@ async function* unpackedPieces(file: string): AsyncIterable<BytePiece> {
   let first = true;
   for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_SIZE_BYTES })) {
     const bytes = chunk as Buffer;
-    if (first && startsWith(bytes, XZ)) {
-      yield* xzPieces(file);
-      return;
-    }
     if (first) unpacker = unpackerFor(bytes);
     first = false;
     if (unpacker === undefined) {
@@ -78,39 +67,13 @@ async function* unpackedPieces(file: string): AsyncIterable<BytePiece> {
   if (unpacker !== undefined) yield* await unpacker.end();
 }
 
-const GZIP = [0x1f, 0x8b];
-const ZSTD = [0x28, 0xb5, 0x2f, 0xfd];
-const XZ = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0];
-
-function startsWith(head: Buffer, magic: readonly number[]): boolean {
-  return magic.every((byte, at) => head[at] === byte);
-}
-
 function unpackerFor(head: Buffer): Unpacker | undefined {
-  if (startsWith(head, GZIP)) return new Unpacker(createGunzip({ chunkSize: CHUNK_SIZE_BYTES }));
-  if (!startsWith(head, ZSTD)) return undefined;
-  return new Unpacker(createZstdDecompress({ chunkSize: CHUNK_SIZE_BYTES }));
-}
-
-/** Node has no xz of its own; the library gives what came before an error, and then the error. */
-async function* xzPieces(file: string): AsyncIterable<BytePiece> {
-  // Loaded when it is needed: nothing else starts slower for it.
-  const { default: xz } = await import("xz-decompress");
-  const packed = Readable.toWeb(createReadStream(file)) as ReadableStream<Uint8Array>;
-  const unpacked = new xz.XzReadableStream(packed) as unknown as AsyncIterable<Uint8Array>;
-  try {
-    for await (const bytes of unpacked) {
-      for (let at = 0; at < bytes.length; at += CHUNK_SIZE_BYTES) {
-        yield { bytes: Buffer.from(bytes.slice(at, at + CHUNK_SIZE_BYTES)) };
-      }
-    }
-  } catch (error) {
-    yield { bytes: Buffer.alloc(0), broken: damaged(error) };
+  const startsWith = (...magic: number[]): boolean => magic.every((byte, at) => head[at] === byte);
+  if (startsWith(0x1f, 0x8b)) return new Unpacker(createGunzip({ chunkSize: CHUNK_SIZE_BYTES }));
+  if (startsWith(0x28, 0xb5, 0x2f, 0xfd)) {
+    return new Unpacker(createZstdDecompress({ chunkSize: CHUNK_SIZE_BYTES }));
   }
-}
-
-function damaged(error: unknown): string {
-  return `the compressed data ends or is damaged here (${errorText(error)})`;
+  return undefined;
 }
 
 type UnpackStream = ReturnType<typeof createGunzip> | ReturnType<typeof createZstdDecompress>;
@@ -159,7 +122,8 @@ class Unpacker {
     const pieces = this.#pieces;
     this.#pieces = [];
     if (this.#error !== undefined) {
-      pieces.push({ bytes: Buffer.alloc(0), broken: damaged(this.#error) });
+      const broken = `the compressed data ends or is damaged here (${errorText(this.#error)})`;
+      pieces.push({ bytes: Buffer.alloc(0), broken });
     }
     return pieces;
   }

@@ -1,5 +1,4 @@
 import { create } from "@bufbuild/protobuf";
-import { eloWinProb, homeAdvantageElo } from "../../features/elo.ts";
 import {
   type DeadLetter,
   type Feed,
@@ -170,16 +169,14 @@ function gameInfo(
   return info;
 }
 
-/** What earlier results say: ratings, rest, and the chance that follows from them; and the closing spread. */
+/** What earlier results say, ratings and rest, and the closing spread. */
 function addForms(info: GameInfo, reference: Reference): void {
   const forms = reference.forms.get(info.gameId);
   const home = forms?.get(info.home?.teamId ?? 0);
   const away = forms?.get(info.away?.teamId ?? 0);
   if (home !== undefined && away !== undefined) {
-    const advantage = homeAdvantageElo(info.season, info.neutralSite);
     info.homeElo = home.elo;
     info.awayElo = away.elo;
-    info.homePregameWinProb = eloWinProb(home.elo, away.elo, advantage);
     if (home.restDays !== undefined) info.homeRestDays = home.restDays;
     if (away.restDays !== undefined) info.awayRestDays = away.restDays;
   }

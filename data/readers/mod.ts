@@ -3,6 +3,7 @@ import path from "node:path";
 import { type Log, silentLog } from "../../base/log.ts";
 import { Feed } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type SourceGame } from "../source.ts";
+import { createLedger, type StrengthLedger } from "../strength/ledger.ts";
 import { BASKETBALL_REFERENCE_COLUMNS, readBasketballReference } from "./basketball-reference.ts";
 import { CDN_ARCHIVE_COLUMNS, CdnArchiveReader } from "./cdn-archive.ts";
 import { type CsvBatch, csvRows, type CsvRow } from "./csv.ts";
@@ -25,6 +26,8 @@ export interface SourceOptions {
   /** Stop after this many games; all when absent. */
   readonly games?: number | undefined;
   readonly log?: Log | undefined;
+  /** Tells each game of the results before it; one that knows the committed starts of seasons when absent. */
+  readonly strength?: StrengthLedger | undefined;
 }
 
 /** CSV formats, told apart by their columns. */
@@ -67,7 +70,7 @@ const KNOWN_FORMATS = [
 /**
  * Games of a season file (plain or gzip) or of a folder of game files, one in memory at a time. The format
  * is told by the content. Every row comes out exactly once, as a play or as a dead letter. Results and odds
- * are taken from `../games` and `../odds` beside the file when they are there.
+ * are taken from tables beside the file when they are there (`readReference`).
  * @throws SourceNotFoundError, NoGamesError, UnknownFeedError, at the first game that is asked for.
  */
 export async function* openSource(
@@ -75,15 +78,18 @@ export async function* openSource(
   options: SourceOptions = {},
 ): AsyncGenerator<SourceGame, void, undefined> {
   const { games = Number.POSITIVE_INFINITY, log = silentLog } = options;
+  const { strength = createLedger() } = options;
   if (games <= 0) return;
   const isFolder = await isFolderAt(source);
-  const folder = isFolder ? source : path.dirname(source);
+  const folder = isFolder ? await folderOfPlays(source) : path.dirname(source);
   const reference = await readReference(folder);
   let given = 0;
   for await (const game of isFolder
-    ? folderGames(source, reference, log)
+    ? folderGames(folder, reference, log)
     : fileGames(source, reference)) {
+    strength.prepare(game.info);
     yield game;
+    strength.add(game);
     given++;
     if (given >= games) return;
   }
@@ -100,6 +106,13 @@ async function isFolderAt(source: string): Promise<boolean> {
   }
 }
 
+/** A data folder keeps its play-by-play in `pbp`, beside `games` and `odds`. */
+async function folderOfPlays(folder: string): Promise<string> {
+  const inside = path.join(folder, "pbp");
+  const isThere = await isFolderAt(inside).catch(() => false);
+  return isThere ? inside : folder;
+}
+
 /** Games of all files of a folder that are play-by-play, by name; a game that came before is not repeated. */
 async function* folderGames(
   folder: string,
@@ -107,10 +120,13 @@ async function* folderGames(
   log: Log,
 ): AsyncIterable<SourceGame> {
   const entries = await readdir(folder, { withFileTypes: true });
-  const names = entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+  const names = entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
   const seen = new Set<string>();
   let readable = 0;
-  for (const name of names.sort()) {
+  // Play-offs last, so that they are told of the season before them.
+  const isLate = (name: string): boolean => name.includes("playoffs");
+  names.sort((a, b) => Number(isLate(a)) - Number(isLate(b)) || (a < b ? -1 : 1));
+  for (const name of names) {
     try {
       for await (const game of fileGames(path.join(folder, name), reference)) {
         if (seen.has(game.info.gameId)) {

@@ -3,7 +3,7 @@ import path from "node:path";
 import { pregameForms, type PregameForms, type RatedGame } from "../ratings.ts";
 import { isRestartGame, normalGameId } from "./game-id.ts";
 import { ID_MAX, type RowCells, SCORE_MAX } from "./row-cells.ts";
-import { eachTableRow } from "./table-rows.ts";
+import { eachTableRow, tableColumns } from "./table-rows.ts";
 import { type TeamName, tricodeOfSportsbook } from "./teams.ts";
 
 const LOG_COLUMNS = [
@@ -43,29 +43,39 @@ export interface Reference {
 export const NO_REFERENCE: Reference = { games: new Map(), forms: new Map(), spreads: new Map() };
 
 /**
- * Reads `../games/team_game_logs*` and `../odds/nba_*_raw*` seen from the folder of the play-by-play, as the
- * data folder lays them out. Rows of them that cannot be read are left out.
+ * Reads tables of results and of odds beside the play-by-play: CSV files in `games`, `odds`, `../games` and
+ * `../odds`, seen from its folder, and in the folder itself. A table is known by its columns; any may be absent.
+ * Rows that cannot be read are left out.
  */
 export async function readReference(folder: string): Promise<Reference> {
-  const games: OfficialGame[] = [];
-  for (const file of await tables(path.join(folder, "../games"), LOG_FILES)) {
-    await eachTableRow(file, LOG_COLUMNS, (cells) => {
-      const game = officialGame(cells);
-      if (game !== undefined) games.push(game);
-    });
-  }
+  const games = new Map<string, OfficialGame>();
   const spreads = new Map<string, number>();
-  for (const file of await tables(path.join(folder, "../odds"), ODDS_FILES)) {
-    await eachTableRow(file, ODDS_COLUMNS, (cells) => {
-      const home = tricodeOfSportsbook(cells.text(cells.at.home));
-      const away = tricodeOfSportsbook(cells.text(cells.at.away));
-      const spread = cells.decimal(cells.at.spread);
-      if (spread === undefined) return;
-      const homeSpread = cells.text(cells.at.whos_favored) === "home" ? spread : -spread;
-      spreads.set(spreadKey(cells.text(cells.at.date), home, away), homeSpread);
-    });
+  for (const place of [".", "games", "odds", "../games", "../odds"]) {
+    for (const file of await tables(path.join(folder, place))) {
+      const columns = await tableColumns(file);
+      if (LOG_COLUMNS.every((name) => columns.has(name))) {
+        await eachTableRow(file, LOG_COLUMNS, (cells) => {
+          const game = officialGame(cells);
+          if (game !== undefined) games.set(game.gameId, game);
+        });
+      } else if (ODDS_COLUMNS.every((name) => columns.has(name))) {
+        await eachTableRow(file, ODDS_COLUMNS, (cells) => addSpread(spreads, cells));
+      }
+    }
   }
-  return { games: new Map(games.map((g) => [g.gameId, g])), forms: pregameForms(games), spreads };
+  return { games, forms: pregameForms([...games.values()]), spreads };
+}
+
+function addSpread(
+  spreads: Map<string, number>,
+  cells: RowCells<(typeof ODDS_COLUMNS)[number]>,
+): void {
+  const home = tricodeOfSportsbook(cells.text(cells.at.home));
+  const away = tricodeOfSportsbook(cells.text(cells.at.away));
+  const spread = cells.decimal(cells.at.spread);
+  if (spread === undefined) return;
+  const homeSpread = cells.text(cells.at.whos_favored) === "home" ? spread : -spread;
+  spreads.set(spreadKey(cells.text(cells.at.date), home, away), homeSpread);
 }
 
 /** Id of the game that a team played at home on a date; undefined when no table has it. */
@@ -117,17 +127,16 @@ function teamName(cells: LogCells, suffix: "home" | "road"): TeamName {
   };
 }
 
-const PACKED = String.raw`\.csv(\.gz|\.zst)?$`;
-const LOG_FILES = new RegExp(`^team_game_logs.*${PACKED}`);
-const ODDS_FILES = new RegExp(`^nba_.*_raw${PACKED}`);
+const TABLE = /\.csv(\.gz|\.zst)?$/;
 
 /** Paths of the tables in a folder by name; none when it is not there, since these tables may be absent. */
-async function tables(folder: string, name: RegExp): Promise<string[]> {
+async function tables(folder: string): Promise<string[]> {
   try {
-    const names = (await readdir(folder)).filter((entry) => name.test(entry)).sort();
+    const names = (await readdir(folder)).filter((entry) => TABLE.test(entry)).sort();
     return names.map((entry) => path.join(folder, entry));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
     throw error;
   }
 }

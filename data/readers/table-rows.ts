@@ -16,3 +16,13 @@ export async function eachTableRow<Column extends string>(
     }
   }
 }
+
+/** Names of the columns; none for a file that is empty or cannot be unpacked. */
+export async function tableColumns(file: string): Promise<ReadonlySet<string>> {
+  for await (const batch of csvRows(fileChunks(file))) {
+    const [header] = batch.rows;
+    if (header !== undefined) return new Set(header.fields.map((name) => name.trim()));
+    if (batch.broken !== undefined) return new Set();
+  }
+  return new Set();
+}
