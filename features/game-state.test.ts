@@ -202,15 +202,20 @@ test("points per possession follow finished possessions, and-ones included", () 
   expect(done.awayPointsPerPossession).toBe(start);
 });
 
-test("the pre-game probability is the given one, else the spread's, else that of the ratings", () => {
+test("the pre-game probability is the given one, else that of the ratings, else the spread's", () => {
   const probOf = (fields: Parameters<typeof gameInfo>[0]): number | undefined =>
     gameStateOf(createGameFold(gameInfo(fields), GAME)).homePregameWinProb;
   expect(probOf({})).toBeUndefined();
   const elo = { homeElo: 1600, awayElo: 1500 };
   expect(probOf(elo)).toBe(eloWinProb(1600, 1500, 80));
   expect(probOf({ ...elo, neutralSite: true })).toBe(eloWinProb(1600, 1500, 0));
-  expect(probOf({ ...elo, closingSpreadHome: 13 })).toBeCloseTo(0.8413, 4);
+  expect(probOf({ ...elo, closingSpreadHome: 13 })).toBe(probOf(elo));
+  expect(probOf({ closingSpreadHome: 13 })).toBeCloseTo(0.8413, 4);
   expect(probOf({ ...elo, closingSpreadHome: 9, homePregameWinProb: 0.25 })).toBe(0.25);
+  // The spread stays beside it, for the model with odds.
+  const told = gameStateOf(createGameFold(gameInfo({ ...elo, closingSpreadHome: -4.5 }), GAME));
+  expect(told.closingSpreadHome).toBe(-4.5);
+  expect(gameStateOf(createGameFold(gameInfo(elo), GAME)).closingSpreadHome).toBeUndefined();
 });
 
 test("before the first play the state tells no period, after the last one that the game is over", () => {

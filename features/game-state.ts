@@ -62,6 +62,7 @@ export function createGameFold(info: GameInfo | undefined, gameId: string): Game
     homeTeamId: 0,
     awayTeamId: 0,
     homePregameWinProb: undefined,
+    closingSpreadHome: undefined,
     homeElo: undefined,
     awayElo: undefined,
     playNumber: 0,
@@ -104,17 +105,19 @@ export function applyGameInfo(fold: GameFold, info: GameInfo): void {
   fold.homeElo = info.homeElo;
   fold.awayElo = info.awayElo;
   fold.homePregameWinProb = pregameWinProbOf(info);
+  fold.closingSpreadHome = info.closingSpreadHome;
 }
 
 /**
- * Probability before tip-off that the home team wins: as given, else from the closing spread, else from
- * the ratings with the home court of that season and floor; undefined when nothing tells.
+ * Probability before tip-off that the home team wins: as given (readers give what earlier results say), else from
+ * the ratings with the home court of that season and floor, else from the closing spread; undefined when nothing tells.
  */
 export function pregameWinProbOf(info: GameInfo): number | undefined {
   if (info.homePregameWinProb !== undefined) return info.homePregameWinProb;
-  if (info.closingSpreadHome !== undefined) return spreadWinProb(info.closingSpreadHome);
-  if (info.homeElo === undefined || info.awayElo === undefined) return undefined;
-  return eloWinProb(info.homeElo, info.awayElo, homeAdvantageElo(info.season, info.neutralSite));
+  if (info.homeElo !== undefined && info.awayElo !== undefined) {
+    return eloWinProb(info.homeElo, info.awayElo, homeAdvantageElo(info.season, info.neutralSite));
+  }
+  return info.closingSpreadHome === undefined ? undefined : spreadWinProb(info.closingSpreadHome);
 }
 
 /**
@@ -166,6 +169,7 @@ export function gameStateOf(fold: GameFold): GameState {
     clockRemainingS: hasBegun ? fold.clockRemainingDs / 10 : undefined,
     possession: possession.side,
     homePregameWinProb: fold.homePregameWinProb,
+    closingSpreadHome: fold.closingSpreadHome,
     homeElo: fold.homeElo,
     awayElo: fold.awayElo,
     homeTeamFouls: home.teamFouls,

@@ -44,5 +44,6 @@ export {
   FEATURES,
   featureSchemaHash,
   featureVectorOf,
+  holdsOdds,
   toFeatureVector,
 } from "./vector.ts";

@@ -24,6 +24,7 @@ import {
   FEATURES,
   featureSchemaHash,
   featureVectorOf,
+  holdsOdds,
   toFeatureVector,
 } from "./vector.ts";
 
@@ -97,16 +98,34 @@ test("swapping the sides flips every difference, and nothing else", () => {
     "overtime",
     "pace_last_10_min",
     "lead_changes",
+    "has_closing_spread",
+    "next_3_min_share_left",
   ]);
   const fields = { period: 3, clockRemainingS: 400, homePregameWinProb: 0.7, leadChanges: 4 };
   const home = { homeScore: 70, awayScore: 61, possession: Side.HOME, currentRun: 5 };
   const away = { homeScore: 61, awayScore: 70, possession: Side.AWAY, currentRun: -5 };
-  const one = featuresOf({ ...fields, ...home });
-  const two = featuresOf({ ...fields, ...away, homePregameWinProb: 0.3 });
+  const one = featuresOf({ ...fields, ...home, closingSpreadHome: 7.5 });
+  const turned = { homePregameWinProb: 0.3, closingSpreadHome: -7.5 };
+  const two = featuresOf({ ...fields, ...away, ...turned });
   for (const { name } of FEATURES) {
     const mirrored = even.has(name) ? two[name] : -(two[name] ?? 0);
     expect(one[name], name).toBeCloseTo(mirrored ?? Number.NaN, 5);
   }
+});
+
+test("the closing spread counts by the time left, and a row says whether it knows one", () => {
+  const state = { period: 3, clockRemainingS: 0, closingSpreadHome: -6 };
+  expect(featuresOf(state)).toMatchObject({
+    has_closing_spread: 1,
+    closing_spread: -6,
+    closing_spread_by_sqrt_share_left: -3,
+    closing_spread_by_share_left: -1.5,
+  });
+  const vectorOf = (fields: Partial<GameState>): Float32Array => featureVectorOf(stateOf(fields));
+  expect(holdsOdds(vectorOf(state))).toBe(true);
+  // A spread of nought is known as well.
+  expect(holdsOdds(vectorOf({ closingSpreadHome: 0 }))).toBe(true);
+  expect(holdsOdds(vectorOf({}))).toBe(false);
 });
 
 test("seconds remaining count to the end of regulation, then to the end of each overtime", () => {

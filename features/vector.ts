@@ -103,6 +103,32 @@ export const FEATURES: readonly FeatureDescription[] = [
     "Moving average of points per possession; 0 unless both are told.",
   ),
   feature("lead_changes", "changes", "Lead changes so far; 0 when not told."),
+  feature(
+    "pregame_logit_by_share_left",
+    "logit",
+    "pregame_logit x seconds_remaining / 2880: what the score has told already of the teams' strength.",
+  ),
+  feature("has_closing_spread", "flag", "1 when the closing spread is told."),
+  feature(
+    "closing_spread",
+    "points",
+    "Points by which the home team was favoured at closing; 0 when not told.",
+  ),
+  feature(
+    "closing_spread_by_sqrt_share_left",
+    "points",
+    "closing_spread x sqrt_share_left: strength counts for the time that is left.",
+  ),
+  feature(
+    "closing_spread_by_share_left",
+    "points",
+    "closing_spread x seconds_remaining / 2880, as for pregame_logit.",
+  ),
+  feature(
+    "next_3_min_share_left",
+    "1",
+    "Share of the next three minutes that will be played unless the score is level then.",
+  ),
 ];
 
 /** Identifies the schema in vectors, model cards and servers: 16 hex digits. */
@@ -127,6 +153,9 @@ const HOME_WIN_RATE = 0.563;
 
 /** Pre-game probabilities are read as no surer than this. */
 const PREGAME_PROB_MIN = 0.01;
+
+/** Horizon of the scoring-run model: three minutes. */
+const NEXT_S = 180;
 
 const WINDOW_S = 600;
 /**
@@ -186,7 +215,22 @@ export function featureVectorOf(
   out[i++] = drawnPace(state, gameTimeDs(period, clockS * 10) / 10);
   out[i++] = difference(state.homePointsPerPossession, state.awayPointsPerPossession);
   out[i++] = state.leadChanges ?? 0;
+  const shareLeft = leftS / REGULATION_S;
+  const spread = state.closingSpreadHome ?? 0;
+  out[i++] = pregame * shareLeft;
+  out[i++] = Number(state.closingSpreadHome !== undefined);
+  out[i++] = spread;
+  out[i++] = spread * sqrtShareLeft;
+  out[i++] = spread * shareLeft;
+  out[i++] = Math.min(1, leftS / NEXT_S);
   return out;
+}
+
+const HAS_SPREAD = FEATURES.findIndex(({ name }) => name === "has_closing_spread");
+
+/** True when the row at `offset` knows the closing spread, so that a model with odds may score it. */
+export function holdsOdds(values: ArrayLike<number>, offset = 0): boolean {
+  return values[offset + HAS_SPREAD] === 1;
 }
 
 /** The vector as a message, with the play it was taken after. */

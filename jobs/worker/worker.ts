@@ -168,10 +168,7 @@ export class Worker {
           initial: async () =>
             record.savepoint === ""
               ? undefined
-              : loadSavepoint(blobs, await readSavepoint(blobs, job, record.savepoint), keyGroups, {
-                  index,
-                  parallelism: record.regions,
-                }),
+              : loadSavepoint(blobs, await readSavepoint(blobs, job, record.savepoint), keyGroups),
         }),
       makeRegion: (store, quarantine, onStarted) =>
         makeRegion({

@@ -123,6 +123,7 @@ function checkOptional(state: GameState, check: Check): void {
       `must be ${min} to ${max}`,
     );
   range("home_pregame_win_prob", state.homePregameWinProb, 0, 1);
+  range("closing_spread_home", state.closingSpreadHome, -60, 60);
   range("home_elo", state.homeElo, 0, 4000);
   range("away_elo", state.awayElo, 0, 4000);
   range("home_team_fouls", state.homeTeamFouls, 0, 50);
