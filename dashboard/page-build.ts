@@ -103,13 +103,12 @@ async function sourceHash(): Promise<string> {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** As package.json pins it: an image has that file, but neither the lock file nor the packages of development. */
+/** Empty for a package that is not here: a page that was built elsewhere is looked for without it. */
 function versionOf(name: string): string {
-  const { dependencies, devDependencies } = require("../package.json") as Record<
-    "dependencies" | "devDependencies",
-    Record<string, string>
-  >;
-  return dependencies[name] ?? devDependencies[name] ?? "";
+  const lock = require("../package-lock.json") as {
+    packages: Record<string, { version: string } | undefined>;
+  };
+  return lock.packages[`node_modules/${name}`]?.version ?? "";
 }
 
 async function exists(path: string): Promise<boolean> {

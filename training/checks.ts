@@ -3,8 +3,7 @@ import { CourtsideError } from "../base/errors.ts";
 import { featureVectorOf } from "../features/mod.ts";
 import { GameStateSchema, type GameState } from "../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../proto/gen/courtside/v1/play_pb.ts";
-import { probability } from "./fit.ts";
-import { type LogisticModel } from "./onnx/graph.ts";
+import { outputsOf, type WinModel } from "./win-model.ts";
 
 /** The model says what cannot be; it must not be published. */
 export class ImplausibleModelError extends CourtsideError {
@@ -22,8 +21,13 @@ const TIE_LIMIT = 0.75;
  * never hurts.
  * @throws ImplausibleModelError naming the state.
  */
-export function checkPlausible(model: LogisticModel): void {
-  const ask = (state: GameState): number => probability(model, featureVectorOf(state), 0);
+export function checkPlausible(model: WinModel): void {
+  const ask = (state: GameState): number =>
+    outputsOf(
+      { win: model.win, calibration: model.calibration, ...treesOf(model) },
+      featureVectorOf(state),
+      1,
+    )["p"]?.[0] ?? Number.NaN;
   for (const period of [4, 5, 7]) {
     for (const gameOver of [true, false]) {
       for (const margin of [1, 2, 10, 40]) {
@@ -50,6 +54,10 @@ export function checkPlausible(model: LogisticModel): void {
   }
 }
 
+function treesOf({ trees }: WinModel): Pick<WinModel, "trees"> {
+  return trees === undefined ? {} : { trees };
+}
+
 interface Moment {
   readonly period: number;
   readonly clockRemainingS: number;
@@ -74,6 +82,7 @@ function stateOf({ margin, ...moment }: Moment & { readonly margin: number }): G
     awayScore: 100,
     possession: Side.NONE,
     homePregameWinProb: 0.6,
+    closingSpreadHome: 3,
   });
 }
 

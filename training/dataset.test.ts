@@ -8,7 +8,8 @@ function* rowsOf(plays: number, mark: number): Iterable<Row> {
     vector[0] = mark;
     vector[1] = play;
     const gameOver = play === plays - 1;
-    yield { vector, margin: mark, period: 4, clockRemainingS: plays - 1 - play, gameOver };
+    const runs = { homeRun: play === 1, awayRun: false, homeScore: mark };
+    yield { vector, margin: mark, period: 4, clockRemainingS: plays - 1 - play, gameOver, ...runs };
   }
 }
 
@@ -25,6 +26,10 @@ test("rows keep their order, outcome and game", async () => {
   expect([...data.homeWon]).toEqual([1, 1, 1, 0, 0]);
   expect(data.gameStarts).toEqual([0, 3, 5]);
   expect([...data.gameOver]).toEqual([0, 0, 1, 0, 1]);
+  expect([...data.homeRun]).toEqual([0, 1, 0, 0, 1]);
+  expect([...data.game]).toEqual([0, 0, 0, 1, 1]);
+  expect(data.gameIds).toEqual(["g1", "g2"]);
+  expect(data.gameSeasons).toEqual([2020, 2020]);
 });
 
 test("every third play of each game is taken, and the seed says which", async () => {

@@ -6,12 +6,16 @@ import { seededRandom } from "../base/random.ts";
 export interface Row {
   /** Values of the feature schema; read before the next row is asked for. */
   readonly vector: ArrayLike<number>;
+  readonly homeScore: number;
   /** Home points minus away points. */
   readonly margin: number;
   /** 1 to 4, from 5 for overtime. */
   readonly period: number;
   readonly clockRemainingS: number;
   readonly gameOver: boolean;
+  /** Whether a scoring run of that side follows (`scoring-run.ts`). */
+  readonly homeRun: boolean;
+  readonly awayRun: boolean;
 }
 
 /** All plays of one finished game. */
@@ -20,7 +24,19 @@ export interface TrainingGame {
   /** Year in which the season starts. */
   readonly season: number;
   readonly homeWon: boolean;
+  /** Local date, empty when it is not known, and three-letter names of the teams. */
+  readonly date?: string;
+  readonly home?: string;
+  readonly away?: string;
   readonly rows: Iterable<Row>;
+}
+
+/** A game as other sources name it. */
+export interface GameName {
+  readonly gameId: string;
+  readonly date: string;
+  readonly home: string;
+  readonly away: string;
 }
 
 /** Rows of many games, column by column; row `i` has its features at `i * features`. */
@@ -32,9 +48,20 @@ export interface Dataset {
   /** 1 when the home team won. */
   readonly homeWon: Uint8Array;
   readonly margin: Int16Array;
+  readonly homeScore: Int16Array;
   readonly period: Uint8Array;
   readonly clockRemainingS: Float32Array;
   readonly gameOver: Uint8Array;
+  /** 1 when a scoring run of that side follows. */
+  readonly homeRun: Uint8Array;
+  readonly awayRun: Uint8Array;
+  /** Index in `gameStarts` of the row's game. */
+  readonly game: Uint32Array;
+  /** By game. */
+  readonly gameIds: readonly string[];
+  readonly gameNames: readonly GameName[];
+  /** Year in which the season of each game starts. */
+  readonly gameSeasons: readonly number[];
   /** First row of each game, and the number of rows at the end. */
   readonly gameStarts: readonly number[];
   /** SHA-256 over features and outcomes in order, hex. */
@@ -70,16 +97,23 @@ export async function collect(
   let columns = emptyColumns(features, FIRST_ROWS);
   let rows = 0;
   const gameStarts: number[] = [];
+  const gameIds: string[] = [];
+  const gameSeasons: number[] = [];
+  const gameNames: GameName[] = [];
   for await (const game of games) {
     const start = random.fork(game.gameId).int(every);
     gameStarts.push(rows);
+    gameIds.push(game.gameId);
+    const { gameId, date = "", home = "", away = "" } = game;
+    gameNames.push({ gameId, date, home, away });
+    gameSeasons.push(game.season);
     let play = 0;
     for (const row of game.rows) {
       const taken = play % every === start;
       play += 1;
       if (!taken) continue;
       if (rows === columns.margin.length) columns = grown(columns, features);
-      store(columns, rows, row, game.homeWon, features);
+      store(columns, rows, row, { homeWon: game.homeWon, game: gameStarts.length - 1, features });
       rows += 1;
     }
     onGame?.(gameStarts.length, rows);
@@ -89,7 +123,7 @@ export async function collect(
       "the source has no finished game with plays; check the path and its format",
     );
   }
-  return sealed(columns, { features, rows, gameStarts });
+  return sealed(columns, { features, rows, gameStarts, gameIds, gameNames, gameSeasons });
 }
 
 /** Room at the start: about 140 games. */
@@ -97,7 +131,16 @@ const FIRST_ROWS = 65_536;
 
 type Columns = Pick<
   Dataset,
-  "values" | "homeWon" | "margin" | "period" | "clockRemainingS" | "gameOver"
+  | "values"
+  | "homeWon"
+  | "margin"
+  | "homeScore"
+  | "period"
+  | "clockRemainingS"
+  | "gameOver"
+  | "homeRun"
+  | "awayRun"
+  | "game"
 >;
 
 function emptyColumns(features: number, rows: number): Columns {
@@ -105,9 +148,13 @@ function emptyColumns(features: number, rows: number): Columns {
     values: new Float32Array(rows * features),
     homeWon: new Uint8Array(rows),
     margin: new Int16Array(rows),
+    homeScore: new Int16Array(rows),
     period: new Uint8Array(rows),
     clockRemainingS: new Float32Array(rows),
     gameOver: new Uint8Array(rows),
+    homeRun: new Uint8Array(rows),
+    awayRun: new Uint8Array(rows),
+    game: new Uint32Array(rows),
   };
 }
 
@@ -116,26 +163,40 @@ function grown(old: Columns, features: number): Columns {
   columns.values.set(old.values);
   columns.homeWon.set(old.homeWon);
   columns.margin.set(old.margin);
+  columns.homeScore.set(old.homeScore);
   columns.period.set(old.period);
   columns.clockRemainingS.set(old.clockRemainingS);
   columns.gameOver.set(old.gameOver);
+  columns.homeRun.set(old.homeRun);
+  columns.awayRun.set(old.awayRun);
+  columns.game.set(old.game);
   return columns;
 }
 
-function store(columns: Columns, i: number, row: Row, homeWon: boolean, features: number): void {
+interface Stored {
+  readonly homeWon: boolean;
+  readonly game: number;
+  readonly features: number;
+}
+
+function store(columns: Columns, i: number, row: Row, { homeWon, game, features }: Stored): void {
   columns.values.set(row.vector, i * features);
   columns.homeWon[i] = homeWon ? 1 : 0;
   columns.margin[i] = row.margin;
+  columns.homeScore[i] = row.homeScore;
   columns.period[i] = row.period;
   columns.clockRemainingS[i] = row.clockRemainingS;
   columns.gameOver[i] = row.gameOver ? 1 : 0;
+  columns.homeRun[i] = row.homeRun ? 1 : 0;
+  columns.awayRun[i] = row.awayRun ? 1 : 0;
+  columns.game[i] = game;
 }
 
 function sealed(
   columns: Columns,
-  size: { readonly features: number; readonly rows: number; readonly gameStarts: number[] },
+  size: Pick<Dataset, "features" | "rows" | "gameStarts" | "gameIds" | "gameNames" | "gameSeasons">,
 ): Dataset {
-  const { features, rows, gameStarts } = size;
+  const { features, rows, gameStarts, gameIds, gameNames, gameSeasons } = size;
   const values = columns.values.subarray(0, rows * features);
   const homeWon = columns.homeWon.subarray(0, rows);
   return {
@@ -145,9 +206,16 @@ function sealed(
     values,
     homeWon,
     margin: columns.margin.subarray(0, rows),
+    homeScore: columns.homeScore.subarray(0, rows),
     period: columns.period.subarray(0, rows),
     clockRemainingS: columns.clockRemainingS.subarray(0, rows),
     gameOver: columns.gameOver.subarray(0, rows),
+    homeRun: columns.homeRun.subarray(0, rows),
+    awayRun: columns.awayRun.subarray(0, rows),
+    game: columns.game.subarray(0, rows),
+    gameIds,
+    gameNames,
+    gameSeasons,
     gameStarts: [...gameStarts, rows],
     sha256: createHash("sha256").update(values).update(homeWon).digest("hex"),
   };

@@ -3,6 +3,7 @@ import { type Dataset } from "./dataset.ts";
 import { fitLogistic, probabilities, type Design } from "./fit.ts";
 import { scoresOf, type Scores } from "./metrics.ts";
 import { type LogisticModel } from "./onnx/graph.ts";
+import { seasonName } from "./split.ts";
 
 /** Some of the rows of a dataset, by a name for people. */
 interface Slice {
@@ -16,7 +17,7 @@ export function evaluate(
   model: ArrayLike<number>,
   baseline: ArrayLike<number>,
 ): CardSlice[] {
-  return slicesOf(data)
+  const slices = slicesOf(data)
     .filter(({ indices }) => indices.length > 0)
     .map(({ slice, indices }) => ({
       slice,
@@ -24,6 +25,37 @@ export function evaluate(
       model: finite(scoresOf(model, data.homeWon, indices)),
       baseline: finite(scoresOf(baseline, data.homeWon, indices)),
     }));
+  const all = Uint32Array.from({ length: data.rows }, (_, i) => i);
+  const timeOf = secondsHeld(data);
+  const weight = (i: number): number => timeOf[i] as number;
+  if (all.every((i) => weight(i) === 0)) return slices;
+  const weighted = {
+    slice: BY_TIME_SLICE,
+    rows: data.rows,
+    model: finite(scoresOf(model, data.homeWon, all, weight)),
+    baseline: finite(scoresOf(baseline, data.homeWon, all, weight)),
+  };
+  return [...slices.slice(0, 1), weighted, ...slices.slice(1)];
+}
+
+/** All plays, each counted for the game seconds until the next one. */
+export const BY_TIME_SLICE = "all plays, by the time they stand";
+
+/** Game seconds that the state after each play lasted. */
+function secondsHeld(data: Dataset): Float64Array {
+  const held = new Float64Array(data.rows);
+  const elapsed = (i: number): number => {
+    const period = data.period[i] as number;
+    const clockS = data.clockRemainingS[i] as number;
+    const before = Math.max(0, period - REGULATION_PERIODS) * OVERTIME_S;
+    return period <= REGULATION_PERIODS
+      ? REGULATION_S - secondsLeft(period, clockS)
+      : REGULATION_S + before - clockS;
+  };
+  for (let i = 0; i + 1 < data.rows; i += 1) {
+    if (data.game[i] === data.game[i + 1]) held[i] = Math.max(0, elapsed(i + 1) - elapsed(i));
+  }
+  return held;
 }
 
 /** A slice in which every game ended alike has no area under the curve, and JSON no word for it. */
@@ -43,6 +75,7 @@ export function scoreBaseline(model: LogisticModel, data: Dataset): Float64Array
 
 const REGULATION_S = 2_880;
 const PERIOD_S = 720;
+const OVERTIME_S = 300;
 const REGULATION_PERIODS = 4;
 /** Keeps the last seconds finite; by the last row the margin decides all the same. */
 const BASELINE_SOFTENING_S = 10;
@@ -86,6 +119,9 @@ function slicesOf(data: Dataset): Slice[] {
     ["quarter 4, 6-3 min left", inLastQuarter(360, 180)],
     ["quarter 4, 3-1 min left", inLastQuarter(180, 60)],
     ["quarter 4, under 1 min left", inLastQuarter(60, -1)],
+    ["last 5 minutes of regulation", inLastQuarter(300, -1)],
+    ["last 2 minutes of regulation", inLastQuarter(120, -1)],
+    ["last minute of regulation", inLastQuarter(60, -1)],
     ["overtime", (i) => period(i) > REGULATION_PERIODS],
     ["margin 0-5", (i) => Math.abs(data.margin[i] ?? 0) <= 5],
     [
@@ -94,7 +130,15 @@ function slicesOf(data: Dataset): Slice[] {
     ],
     ["margin over 15", (i) => Math.abs(data.margin[i] ?? 0) > 15],
   ];
-  const slices = filters.map(([slice, fits]) => ({ slice, indices: rowsWhere(data.rows, fits) }));
+  const seasons = [...new Set(data.gameSeasons)];
+  const bySeason = seasons.map((year): [string, (i: number) => boolean] => [
+    `season ${seasonName(year)}`,
+    (i) => data.gameSeasons[data.game[i] as number] === year,
+  ]);
+  const slices = [...filters, ...(seasons.length > 1 ? bySeason : [])].map(([slice, fits]) => ({
+    slice,
+    indices: rowsWhere(data.rows, fits),
+  }));
   const moments: readonly [string, number][] = [
     ["at tip-off", REGULATION_S],
     ["at the start of quarter 2", 2_160],

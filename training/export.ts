@@ -1,19 +1,12 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CourtsideError } from "../base/errors.ts";
-import {
-  CARD_FORMAT,
-  sha256Hex,
-  type CardEvaluation,
-  type CardFeature,
-  type CardTraining,
-  type ModelCard,
-} from "../serving/model/card.ts";
 import { type Alias, point } from "../serving/model/aliases.ts";
-import { loadOnnx } from "../serving/model/onnx.ts";
+import { CARD_FORMAT, sha256Hex, type ModelCard } from "../serving/model/card.ts";
+import { loadOnnx, type ModelOutputs } from "../serving/model/onnx.ts";
 import { CARD_FILE, ONNX_FILE } from "../serving/model/registry.ts";
-import { probabilities } from "./fit.ts";
-import { logisticOnnx, type LogisticModel } from "./onnx/graph.ts";
+import { type LogisticModel, modelOnnx } from "./onnx/graph.ts";
+import { outputsOf, plain, type WinModel } from "./win-model.ts";
 
 /** A model file and the name that its content gives it. */
 export interface ExportedModel {
@@ -34,88 +27,120 @@ export const MAX_DIFFERENCE = 1e-6;
 const VERSION_DIGITS = 12;
 
 /** @param model - with a weight for every feature of the schema. */
-export function exportLogistic(model: LogisticModel, schemaHash: string): ExportedModel {
-  const metadata = { name: MODEL_NAME, schema_hash: schemaHash };
-  const version = sha256Hex(logisticOnnx(model, metadata)).slice(0, VERSION_DIGITS);
-  return { version, bytes: logisticOnnx(model, { ...metadata, version }) };
+export function exportModel(
+  model: WinModel,
+  schemaHash: string,
+  name: string = MODEL_NAME,
+): ExportedModel {
+  const metadata = { name, schema_hash: schemaHash };
+  const version = sha256Hex(modelOnnx(model, metadata)).slice(0, VERSION_DIGITS);
+  return { version, bytes: modelOnnx(model, { ...metadata, version }) };
 }
 
-/** Probabilities of the ONNX file by row, and how far they are from the trainer's at most. */
+/** A plain logistic regression as a model file. */
+export function exportLogistic(model: LogisticModel, schemaHash: string): ExportedModel {
+  return exportModel(plain(model), schemaHash);
+}
+
+/** What the ONNX file says by row, and how far that is from the trainer at most. */
 export interface Parity {
+  readonly outputs: ModelOutputs;
   readonly scores: Float32Array;
   readonly maxDifference: number;
 }
 
+/** Rows that are compared at a time. */
+const PARITY_ROWS = 65_536;
+
 /**
- * Runs the file on `rows` rows and compares.
+ * Runs the file on `rows` rows and compares every output.
  * @throws ParityError when any row differs by more than {@link MAX_DIFFERENCE}.
  */
 export async function checkParity(
   { bytes }: ExportedModel,
-  model: LogisticModel,
+  model: WinModel | LogisticModel,
   values: Float32Array,
   rows: number,
 ): Promise<Parity> {
+  const whole = "win" in model ? model : plain(model);
+  const features = whole.win.weights.length;
   const onnx = await loadOnnx(bytes);
   try {
-    const scores = await onnx.score(values, rows);
-    const expected = probabilities(model, values, rows);
+    const outputs = await onnx.run(values.slice(0, rows * features), rows);
     let maxDifference = 0;
-    for (const [i, p] of expected.entries()) {
-      const difference = Math.abs(p - (scores[i] ?? Number.NaN));
-      if (!(difference <= MAX_DIFFERENCE)) {
-        throw new ParityError(
-          `row ${i}: the trainer says ${p}, the ONNX file ${String(scores[i])}; at most ${MAX_DIFFERENCE} apart is right`,
-        );
+    for (let from = 0; from < rows; from += PARITY_ROWS) {
+      const part = Math.min(PARITY_ROWS, rows - from);
+      const own = values.subarray(from * features, (from + part) * features);
+      for (const [name, expected] of Object.entries(outputsOf(whole, own, part))) {
+        const said = outputs[name as keyof ModelOutputs];
+        maxDifference = Math.max(maxDifference, largestGap(name, expected, said, from));
       }
-      maxDifference = Math.max(maxDifference, difference);
     }
-    return { scores, maxDifference };
+    return { outputs, scores: outputs.p, maxDifference };
   } finally {
     await onnx.close();
   }
 }
 
-export interface CardParts {
-  readonly schemaHash: string;
-  readonly features: readonly CardFeature[];
-  readonly training: CardTraining;
-  readonly evaluation: CardEvaluation;
-  readonly baseline: LogisticModel;
-  readonly limits: readonly string[];
+/** @throws ParityError */
+function largestGap(
+  name: string,
+  expected: ArrayLike<number>,
+  said: Float32Array | undefined,
+  from: number,
+): number {
+  let largest = 0;
+  for (let i = 0; i < expected.length; i += 1) {
+    const gap = Math.abs((expected[i] as number) - (said?.[from + i] ?? Number.NaN));
+    if (!(gap <= MAX_DIFFERENCE)) {
+      throw new ParityError(
+        `row ${from + i}, output ${name}: the trainer says ${String(expected[i])}, the ONNX file ` +
+          `${String(said?.[from + i])}; at most ${MAX_DIFFERENCE} apart is right`,
+      );
+    }
+    largest = Math.max(largest, gap);
+  }
+  return largest;
 }
 
+export type CardParts = Omit<
+  ModelCard,
+  "format" | "name" | "version" | "terms" | "bias" | "onnxSha256" | "baseline"
+> & {
+  readonly baseline: LogisticModel;
+  readonly name?: string;
+};
+
+/** @param win - the linear part; its terms are listed, and its constant where nothing else is added. */
 export function cardOf(
   { version, bytes }: ExportedModel,
-  { weights }: LogisticModel,
-  { schemaHash, features, training, evaluation, baseline, limits }: CardParts,
+  win: LogisticModel,
+  { baseline, name = MODEL_NAME, ...parts }: CardParts,
 ): ModelCard {
+  const terms = parts.features
+    .map((feature, i) => ({ feature: feature.name, weight: win.weights[i] ?? 0 }))
+    .filter(({ weight }) => weight !== 0);
   return {
     format: CARD_FORMAT,
-    name: MODEL_NAME,
+    name,
     version,
-    schemaHash,
-    features,
-    terms: features
-      .map(({ name }, i) => ({ feature: name, weight: weights[i] ?? 0 }))
-      .filter(({ weight }) => weight !== 0),
+    ...parts,
+    terms,
+    bias: win.bias,
     onnxSha256: sha256Hex(bytes),
-    training,
-    evaluation,
     baseline: { weights: [...baseline.weights], bias: baseline.bias },
-    limits,
   };
 }
 
 /**
- * Writes `<version>/{model.onnx, card.json}` and then makes the alias mean it. A reader sees the old version or
- * the new one, never half of one.
+ * Writes `<version>/{model.onnx, card.json}` and then makes the alias mean it, unless it is empty. A reader
+ * sees the old version or the new one, never half of one.
  */
 export async function publish(
   folder: string,
   { bytes }: ExportedModel,
   card: ModelCard,
-  alias: Alias = "champion",
+  alias: Alias | "" = "champion",
 ): Promise<void> {
   const target = path.join(folder, card.version);
   const draft = path.join(folder, `.${card.version}.${process.pid}`);
@@ -129,5 +154,5 @@ export async function publish(
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
-  await point(folder, alias, card.version);
+  if (alias !== "") await point(folder, alias, card.version);
 }

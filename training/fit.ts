@@ -10,6 +10,8 @@ export interface Design {
   readonly values: Float32Array;
   /** 1 or 0 by row. */
   readonly outcomes: Uint8Array;
+  /** False for a model without a constant, so that inputs of the other sign give the other side's probability. */
+  readonly intercept?: boolean;
 }
 
 /** The likelihood did not settle: two inputs say the same, or one input decides every outcome. */
@@ -39,6 +41,7 @@ export function fitLogistic(design: Design): LogisticModel {
   const { columns, rows } = design;
   assert(rows > 0, "a fit needs rows");
   const scale = standardisation(design);
+  const withIntercept = design.intercept ?? true;
   let weights = new Float64Array(columns + 1);
   for (let step = 1; ; step += 1) {
     if (step > MAX_STEPS) {
@@ -49,6 +52,7 @@ export function fitLogistic(design: Design): LogisticModel {
       gradient[j] = at(gradient, j) + RIDGE_ROWS * at(weights, j);
       hessian.set(j, j, hessian.get(j, j) + RIDGE_ROWS);
     }
+    if (!withIntercept) fixLast(gradient, hessian);
     if (!gradient.every(Number.isFinite)) throw new FitError("inputs must be finite numbers");
     const factor = new CholeskyDecomposition(hessian);
     if (!factor.isPositiveDefinite()) {
@@ -59,6 +63,17 @@ export function fitLogistic(design: Design): LogisticModel {
     if (change.every((delta) => Math.abs(delta) < SETTLED)) break;
   }
   return unscaled(weights, scale);
+}
+
+/** Takes the constant out of a step: its change is 0 whatever the others do. */
+function fixLast(gradient: Float64Array, hessian: Matrix): void {
+  const last = gradient.length - 1;
+  gradient[last] = 0;
+  for (let j = 0; j < last; j += 1) {
+    hessian.set(last, j, 0);
+    hessian.set(j, last, 0);
+  }
+  hessian.set(last, last, 1);
 }
 
 /** Probability of outcome 1 for the row of `values` that starts at `offset`. */
@@ -90,10 +105,12 @@ interface Scale {
   readonly sd: Float64Array;
 }
 
-function standardisation({ columns, rows, values }: Design): Scale {
+function standardisation({ columns, rows, values, intercept = true }: Design): Scale {
   const mean = new Float64Array(columns);
   const sd = new Float64Array(columns);
-  for (let i = 0, k = 0; i < rows; i += 1) {
+  // Without a constant nothing may be moved, only stretched.
+  const centred = intercept ? rows : 0;
+  for (let i = 0, k = 0; i < centred; i += 1) {
     for (let j = 0; j < columns; j += 1, k += 1) mean[j] = at(mean, j) + at(values, k) / rows;
   }
   for (let i = 0, k = 0; i < rows; i += 1) {

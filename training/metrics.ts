@@ -18,28 +18,32 @@ export interface Scores {
 const LOG_FLOOR = 1e-7;
 const ECE_BINS = 20;
 
-/** @param indices - the rows to judge; not empty. */
+/**
+ * @param indices - the rows to judge; not empty.
+ * @param weightOf - how much a row counts, 1 when absent; the area under the curve stays that of rows.
+ */
 export function scoresOf(
   probabilities: ArrayLike<number>,
   outcomes: ArrayLike<number>,
   indices: Uint32Array,
+  weightOf: (row: number) => number = () => 1,
 ): Scores {
-  const rows = indices.length;
-  assert(rows > 0, "scores need rows");
+  assert(indices.length > 0, "scores need rows");
+  let rows = 0;
   let squared = 0;
   let logLoss = 0;
   let right = 0;
-  const binRows = new Float64Array(ECE_BINS);
   const binGap = new Float64Array(ECE_BINS);
   for (const i of indices) {
     const p = probabilities[i] as number;
     const y = outcomes[i] as number;
-    squared += (p - y) ** 2;
-    logLoss -= Math.log(Math.max(LOG_FLOOR, y === 1 ? p : 1 - p));
-    if (p > 0.5 === (y === 1)) right += 1;
+    const weight = weightOf(i);
+    rows += weight;
+    squared += weight * (p - y) ** 2;
+    logLoss -= weight * Math.log(Math.max(LOG_FLOOR, y === 1 ? p : 1 - p));
+    if (p > 0.5 === (y === 1)) right += weight;
     const bin = Math.min(ECE_BINS - 1, Math.floor(p * ECE_BINS));
-    binRows[bin] = (binRows[bin] as number) + 1;
-    binGap[bin] = (binGap[bin] as number) + p - y;
+    binGap[bin] = (binGap[bin] as number) + weight * (p - y);
   }
   const gaps = binGap.reduce((sum, gap) => sum + Math.abs(gap), 0);
   return {
@@ -49,6 +53,52 @@ export function scoresOf(
     accuracy: right / rows,
     ece20: gaps / rows,
   };
+}
+
+/** Predicted and observed in one of 20 equally wide bins of probability. */
+export interface ReliabilityBin {
+  readonly low: number;
+  readonly high: number;
+  readonly rows: number;
+  /** Games that have a play in the bin: what the observed share rests on. */
+  readonly games: number;
+  readonly predicted: number;
+  readonly observed: number;
+}
+
+/** Bins without rows are left out. */
+export function reliability(
+  probabilities: ArrayLike<number>,
+  outcomes: ArrayLike<number>,
+  games: ArrayLike<number>,
+): ReliabilityBin[] {
+  const bins = Array.from({ length: ECE_BINS }, () => ({
+    rows: 0,
+    sum: 0,
+    won: 0,
+    games: new Set<number>(),
+  }));
+  for (let i = 0; i < probabilities.length; i += 1) {
+    const p = probabilities[i] as number;
+    const bin = bins[Math.min(ECE_BINS - 1, Math.floor(p * ECE_BINS))];
+    if (bin === undefined) continue;
+    bin.rows += 1;
+    bin.sum += p;
+    bin.won += outcomes[i] as number;
+    bin.games.add(games[i] as number);
+  }
+  return bins.flatMap(({ rows, sum, won, games: seen }, i) =>
+    rows === 0
+      ? []
+      : {
+          low: i / ECE_BINS,
+          high: (i + 1) / ECE_BINS,
+          rows,
+          games: seen.size,
+          predicted: sum / rows,
+          observed: won / rows,
+        },
+  );
 }
 
 /** By ranks; ties count half. */

@@ -15,6 +15,8 @@ export interface SeasonFile {
 export interface Split {
   readonly training: readonly SeasonFile[];
   readonly heldOut: SeasonFile;
+  /** Season on which calibration is chosen; none is chosen without it. */
+  readonly validation?: SeasonFile;
 }
 
 /** A season that was asked for is not there, or stands on both sides of the split. */
@@ -23,9 +25,8 @@ export class SplitError extends CourtsideError {
   override readonly retryable = false;
 }
 
-/** Seasons of the champion: all that came before the one it is judged on. */
+/** Seasons of the champion: those before the one it is judged on; ratings of players begin with 2016-17. */
 export const TRAINING_SEASONS: readonly string[] = [
-  "2016-17",
   "2017-18",
   "2018-19",
   "2019-20",
@@ -34,6 +35,7 @@ export const TRAINING_SEASONS: readonly string[] = [
   "2022-23",
 ];
 export const HELD_OUT_SEASON = "2023-24";
+export const VALIDATION_SEASON = "2024-25";
 
 /**
  * Finds the seasons' files in a folder: `<feed>_<season>_regular.csv`, plain or `.gz`. Where a season is there in
@@ -44,6 +46,7 @@ export async function planSplit(
   folder: string,
   training: readonly string[],
   heldOut: string,
+  validation = "",
 ): Promise<Split> {
   if (training.length === 0)
     throw new SplitError("no season to train on; name some with --seasons");
@@ -52,8 +55,14 @@ export async function planSplit(
       `season ${heldOut} cannot be trained on and held out; change --seasons or --held-out`,
     );
   }
+  if (validation !== "" && [...training, heldOut].includes(validation)) {
+    throw new SplitError(
+      `season ${validation} cannot be used for validation as well; change --validation, or leave it empty`,
+    );
+  }
   const files = await seasonFiles(folder);
-  const missing = [...training, heldOut].filter((season) => !files.has(season));
+  const asked = [...training, heldOut, ...(validation === "" ? [] : [validation])];
+  const missing = asked.filter((season) => !files.has(season));
   const [first] = missing;
   if (first !== undefined) {
     throw new SplitError(
@@ -62,7 +71,8 @@ export async function planSplit(
     );
   }
   const file = (season: string): SeasonFile => files.get(season) as SeasonFile;
-  return { training: [...new Set(training)].map(file), heldOut: file(heldOut) };
+  const split = { training: [...new Set(training)].map(file), heldOut: file(heldOut) };
+  return validation === "" ? split : { ...split, validation: file(validation) };
 }
 
 /** For example `2016-17` for 2016. */

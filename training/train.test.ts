@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -6,7 +7,6 @@ import { type SourceGame } from "../data/source.ts";
 import { syntheticSeason } from "../data/synthetic/season.ts";
 import { FEATURE_SCHEMA_HASH } from "../features/mod.ts";
 import { openRegistry } from "../serving/model/registry.ts";
-import { EmptyDatasetError } from "./dataset.ts";
 import { seasonName, SplitError, type SeasonFile } from "./split.ts";
 import { train, type TrainOptions } from "./train.ts";
 
@@ -43,7 +43,8 @@ function options(changes: Partial<TrainOptions> = {}): TrainOptions {
 }
 
 test("training publishes a champion that beats a coin on a season it never saw", async () => {
-  const card = await train(options());
+  const [card] = await train(options());
+  assert(card !== undefined);
   expect(card.training.seasons).toEqual(["2001-02", "2002-03"]);
   expect(card.training.games).toBeGreaterThan(GAMES);
   expect(card.evaluation).toMatchObject({ season: "2003-04", games: GAMES });
@@ -59,8 +60,9 @@ test("training publishes a champion that beats a coin on a season it never saw",
 
 test("the same seed gives the same model", async () => {
   const split = { training: [season(2001)], heldOut: season(2003) };
-  const first = await train(options({ split }));
-  const second = await train(options({ split }));
+  const [first] = await train(options({ split }));
+  const [second] = await train(options({ split }));
+  assert(first !== undefined);
   expect(second).toEqual(first);
   expect((await readdir(out)).sort()).toEqual(["aliases.jsonl", "champion", first.version].sort());
 }, 60_000);
@@ -72,7 +74,8 @@ test("a file with another season's games is refused and nothing is written", asy
   expect(await readdir(out)).toEqual([]);
 }, 60_000);
 
-test("a source without games is refused", async () => {
+test("a season without results is refused, by name", async () => {
   const nothing = async function* (): AsyncIterable<SourceGame> {};
-  await expect(train(options({ open: nothing }))).rejects.toThrow(EmptyDatasetError);
+  await expect(train(options({ open: nothing }))).rejects.toThrow(/without results/u);
+  expect(await readdir(out)).toEqual([]);
 });

@@ -1,14 +1,23 @@
 import { type SourceGame } from "../data/source.ts";
 import { FEATURE_SCHEMA_HASH, FEATURES } from "../features/mod.ts";
-import { type ModelCard } from "../serving/model/card.ts";
+import { type Alias } from "../serving/model/aliases.ts";
+import { type CardRun, type ModelCard } from "../serving/model/card.ts";
 import { checkPlausible } from "./checks.ts";
-import { collect, type TrainingGame } from "./dataset.ts";
+import { collect, type Dataset, type TrainingGame } from "./dataset.ts";
+import { histogramsOf, probabilityHistogram } from "./drift.ts";
 import { evaluate, fitBaseline, scoreBaseline } from "./evaluate.ts";
-import { cardOf, checkParity, exportLogistic, publish } from "./export.ts";
+import { cardOf, checkParity, exportModel, publish, type ExportedModel } from "./export.ts";
 import { fitLogistic } from "./fit.ts";
 import { trainingGames } from "./games.ts";
+import { COVERAGE, coverageOf, INTERVAL_MEANING } from "./interval.ts";
+import { type LogisticModel } from "./onnx/graph.ts";
+import { runScores } from "./run-scores.ts";
+import { RUN_DEFINITION } from "./scoring-run.ts";
 import { seasonName, SplitError, type SeasonFile, type Split } from "./split.ts";
-import { CHAMPION_TERMS, designOf, overSchema } from "./terms.ts";
+import { selected } from "./select.ts";
+import { runDesignOf, runModels } from "./terms.ts";
+import { type Basis, fitWinner, gamesWith } from "./win-fit.ts";
+import { logits, outputsOf, type WinModel } from "./win-model.ts";
 
 export interface TrainOptions {
   readonly split: Split;
@@ -20,77 +29,175 @@ export interface TrainOptions {
   readonly every: number;
   /** Decides which plays those are. */
   readonly seed: number;
-  /** Told what is done, a line at a time. */
+  /** Revision of the code, for the card; empty when it is not known. */
+  readonly code?: string;
+  /** Told what is done, a line at a time; what it throws stops the training before anything is published. */
   readonly progress: (line: string) => void;
 }
 
 /** Names in the order of the vector. */
 const FEATURE_NAMES = FEATURES.map(({ name }) => name);
+/** Rows of a card with the answers that its file gave. */
+const GOLDEN_ROWS = 32;
+/** Another machine may round the last bit of a float32 otherwise. */
+const GOLDEN_TOLERANCE = 1e-6;
+
+interface Data {
+  readonly training: Dataset;
+  readonly validation: Dataset | undefined;
+  readonly heldOut: Dataset;
+  readonly baseline: LogisticModel;
+  readonly runs: { readonly home: LogisticModel; readonly away: LogisticModel };
+}
+
+interface Trained {
+  readonly exported: ExportedModel;
+  readonly card: ModelCard;
+  readonly alias: Alias;
+}
 
 /**
- * Fits the champion on the training seasons, judges it on the held-out one through its ONNX file, and publishes
- * it. Nothing is written unless the file computes what the trainer computed and the model is plausible.
- * @returns the card of the new champion.
+ * Fits the model without odds and, where the games have a closing spread, the one with it, judges both on the
+ * held-out season through their ONNX files, and publishes them. Nothing is written unless the files compute what the
+ * trainer computed and the models are plausible.
+ * @returns the cards of the new champions, the one without odds first.
  * @throws SplitError, EmptyDatasetError, FitError, ParityError, ImplausibleModelError
  */
-export async function train(options: TrainOptions): Promise<ModelCard> {
+export async function train(options: TrainOptions): Promise<ModelCard[]> {
   const { split, out, every, seed, progress } = options;
-  const training = await collect(seasonGames(split.training, options), {
-    features: FEATURES.length,
-    every,
-    seed,
-  });
-  progress(
-    `fitting ${CHAMPION_TERMS.length} terms on ${training.rows} rows of ${training.games} games`,
-  );
-  const design = designOf(training, FEATURE_NAMES, CHAMPION_TERMS);
-  const model = overSchema(fitLogistic(design), FEATURE_NAMES, CHAMPION_TERMS);
-  checkPlausible(model);
-  const baseline = fitBaseline(training);
-
+  const sampled = { features: FEATURES.length, every, seed };
+  const training = await collect(seasonGames(split.training, options), sampled);
+  const { validation: season } = split;
+  const validation =
+    season === undefined ? undefined : await collect(seasonGames([season], options), sampled);
   const heldOut = await collect(seasonGames([split.heldOut], options), {
     features: FEATURES.length,
   });
-  const exported = exportLogistic(model, FEATURE_SCHEMA_HASH);
-  const { scores, maxDifference } = await checkParity(
-    exported,
-    model,
-    heldOut.values,
-    heldOut.rows,
-  );
-  progress(`ONNX and trainer differ by ${maxDifference.toExponential(1)} at most`);
+  progress(`fitting on ${training.rows} rows of ${training.games} games`);
+  const data: Data = {
+    training,
+    validation,
+    heldOut,
+    baseline: fitBaseline(training),
+    runs: runModels(fitLogistic(runDesignOf(training, FEATURE_NAMES)), FEATURE_NAMES),
+  };
+  const trained = [await trainBasis("no-odds", data, options)];
+  if (hasGames(training, "odds") && hasGames(heldOut, "odds")) {
+    trained.push(await trainBasis("odds", data, options));
+  } else progress("no closing spreads in the data: no model with odds");
+  progress("publishing");
+  for (const { exported, card, alias } of trained) await publish(out, exported, card, alias);
+  return trained.map(({ card }) => card);
+}
 
-  const card = cardOf(exported, model, {
+function hasGames(data: Dataset, basis: Basis): boolean {
+  const fits = gamesWith(data, FEATURE_NAMES, basis);
+  return data.gameIds.some((_, game) => fits(game));
+}
+
+async function trainBasis(basis: Basis, data: Data, options: TrainOptions): Promise<Trained> {
+  const { training, validation, runs } = data;
+  const { progress } = options;
+  const fit = fitWinner({ basis, names: FEATURE_NAMES, training, validation, progress });
+  const model: WinModel = { ...fit.model, homeRun: runs.home, awayRun: runs.away };
+  checkPlausible(model);
+  const exported = exportModel(model, FEATURE_SCHEMA_HASH);
+  const heldOut = selected(data.heldOut, gamesWith(data.heldOut, FEATURE_NAMES, basis));
+  const parity = await checkParity(exported, model, heldOut.values, heldOut.rows);
+  const { outputs, maxDifference } = parity;
+  progress(`${basis}: ONNX and trainer differ by ${maxDifference.toExponential(1)} at most`);
+  const { covered } = coverageOf(
+    heldOut,
+    logits(model, heldOut.values, heldOut.rows),
+    outputs.low ?? outputs.p,
+    outputs.high ?? outputs.p,
+  );
+  const card = cardOf(exported, model.win, {
     schemaHash: FEATURE_SCHEMA_HASH,
     features: FEATURES,
+    basis,
     training: {
-      seasons: split.training.map(({ season }) => season),
+      seasons: options.split.training.map(({ season }) => season),
+      ...(options.split.validation && { validationSeason: options.split.validation.season }),
       games: training.games,
-      rows: design.rows,
+      rows: fit.rows,
       dataSha256: training.sha256,
-      seed,
-      method: `logistic regression by Newton's method on one play in ${every}, decided games left out`,
+      seed: options.seed,
+      ...(options.code ? { code: options.code } : {}),
+      method: `${fit.method}; fitted on one play in ${options.every}`,
     },
     evaluation: {
-      season: split.heldOut.season,
+      season: options.split.heldOut.season,
       games: heldOut.games,
       rows: heldOut.rows,
       onnxMaxDifference: maxDifference,
-      slices: evaluate(heldOut, scores, scoreBaseline(baseline, heldOut)),
+      slices: evaluate(heldOut, outputs.p, scoreBaseline(data.baseline, heldOut)),
     },
-    baseline,
-    limits: LIMITS,
+    baseline: data.baseline,
+    interval: { coverage: COVERAGE, meaning: INTERVAL_MEANING, measured: covered },
+    run: runCard(heldOut, outputs.home_run ?? outputs.p, outputs.away_run ?? outputs.p),
+    golden: await goldenOf(exported, model, heldOut),
+    histograms: histogramsOf(FEATURE_NAMES, training.values, training.rows),
+    predictionHistogram: probabilityHistogram(
+      outputsOf(model, training.values, training.rows)["p"] ?? [],
+    ),
+    limits: LIMITS[basis],
   });
-  await publish(out, exported, card);
-  return card;
+  return { exported, card, alias: basis === "odds" ? "champion-odds" : "champion" };
 }
 
-const LIMITS: readonly string[] = [
-  "Fitted on NBA regular seasons; play-offs, other leagues and other rules were not looked at.",
-  "Knows the teams by their pre-game rating only: injuries, rest and line-ups do not count.",
-  "Without ratings the home side gets the league's home win rate, and early probabilities say little.",
-  "Not for betting: closing odds are better informed.",
+function runCard(data: Dataset, home: ArrayLike<number>, away: ArrayLike<number>): CardRun {
+  const scores = {
+    home: runScores(data, home, data.homeRun),
+    away: runScores(data, away, data.awayRun),
+  };
+  return {
+    definition: RUN_DEFINITION,
+    baseRateHome: scores.home["baseRate"] ?? 0,
+    baseRateAway: scores.away["baseRate"] ?? 0,
+    ...scores,
+  };
+}
+
+/** Plays spread over the held-out season, with what the file itself says of them. */
+async function goldenOf(
+  exported: ExportedModel,
+  model: WinModel,
+  data: Dataset,
+): Promise<NonNullable<ModelCard["golden"]>> {
+  const count = Math.min(GOLDEN_ROWS, data.rows);
+  const { features } = data;
+  const values = new Float32Array(count * features);
+  for (let row = 0; row < count; row += 1) {
+    const from = Math.floor((row * data.rows) / count) * features;
+    values.set(data.values.subarray(from, from + features), row * features);
+  }
+  const { outputs } = await checkParity(exported, model, values, count);
+  const vectors = Array.from({ length: count }, (_, row) =>
+    Array.from(values.subarray(row * features, (row + 1) * features)),
+  );
+  return {
+    vectors,
+    outputs: Object.fromEntries(
+      Object.entries({ ...outputs }).map(([name, column]) => [name, Array.from(column)]),
+    ),
+    tolerance: GOLDEN_TOLERANCE,
+  };
+}
+
+const COMMON_LIMITS: readonly string[] = [
+  "Fitted on NBA regular seasons since 2017-18; play-offs and other rules were only looked at, other leagues never.",
+  "Knows who starts, not who is hurt during the game; fouls, time-outs and momentum add nothing measurable and do not count.",
+  "Scoring runs are nearly unpredictable: the best alarm is little better than the base rate.",
+  "Not for betting.",
 ];
+const LIMITS: Readonly<Record<Basis, readonly string[]>> = {
+  "no-odds": [
+    ...COMMON_LIMITS,
+    "Without ratings the home side gets the league's home win rate, and early probabilities say little.",
+  ],
+  odds: [...COMMON_LIMITS, "Needs the closing spread; without it the other champion answers."],
+};
 
 /** @throws SplitError when a file holds games of another season: rows would cross the split. */
 async function* seasonGames(
@@ -108,6 +215,11 @@ async function* seasonGames(
       }
       games += 1;
       yield game;
+    }
+    if (games === 0) {
+      throw new SplitError(
+        `${path} has no finished game of ${season}: a season without results cannot be used`,
+      );
     }
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     progress(`read ${season}: ${games} games in ${seconds} s (${path})`);

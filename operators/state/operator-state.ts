@@ -129,11 +129,8 @@ export function redistribute(
 ): Uint8Array[] {
   const tasks = old.map((bytes) => fromBinary(KeyGroupStateSchema, bytes).operators);
   const result = Array.from({ length: parallelism }, (): Map<string, OperatorState> => new Map());
-  const seen = new Set<string>();
   for (const { operatorUid: uid, stateName, kind } of descriptors) {
-    const name = `${uid}/${stateName}`;
-    if (!kind.startsWith(KIND_PREFIX) || seen.has(name)) continue;
-    seen.add(name);
+    if (!kind.startsWith(KIND_PREFIX)) continue;
     const lists = tasks.map(
       (operators) =>
         operators.find((each) => each.uid === uid)?.states.find(({ name }) => name === stateName)

@@ -16,7 +16,7 @@ export interface Evictor<I> {
 type When = Evictor<never>["when"];
 
 /** Keeps the last `count` records by arrival. */
-export function countEvictor<I>(count: number, when: When = "before"): Evictor<I> {
+export function countEvictor(count: number, when: When = "before"): Evictor<unknown> {
   if (!Number.isSafeInteger(count) || count < 0)
     throw new InvalidWindowError(`evictor: count ${String(count)} must be an integer from 0`);
   return {
@@ -27,7 +27,7 @@ export function countEvictor<I>(count: number, when: When = "before"): Evictor<I
 }
 
 /** Keeps what is younger than `spanMs` before the newest record. */
-export function timeEvictor<I>(spanMs: number, when: When = "before"): Evictor<I> {
+export function timeEvictor(spanMs: number, when: When = "before"): Evictor<unknown> {
   return {
     name: `time(${String(spanMs)})`,
     when,

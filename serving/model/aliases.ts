@@ -70,6 +70,8 @@ export async function point(folder: string, alias: Alias, version: string): Prom
   const draft = path.join(folder, `.${alias}.${process.pid}`);
   await writeFile(draft, `${version}\n`);
   await rename(draft, path.join(folder, alias));
+  const last = (await history(folder, alias)).at(-1);
+  if (last === version) return;
   await appendFile(path.join(folder, HISTORY_FILE), `${JSON.stringify({ alias, version })}\n`);
 }
 

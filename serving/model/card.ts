@@ -91,6 +91,10 @@ export interface CardTraining {
   /** SHA-256 over the fitted rows and their outcomes, hex. */
   readonly dataSha256: string;
   readonly seed: number;
+  /** Season that calibration was chosen on. */
+  readonly validationSeason?: string;
+  /** Revision of the code that trained it. */
+  readonly code?: string;
   /** How it was fitted, in one sentence. */
   readonly method: string;
 }

@@ -2,7 +2,15 @@ import { expect, test } from "vitest";
 import { seededRandom } from "../../base/random.ts";
 import { loadOnnx, MAX_ROWS_PER_RUN } from "../../serving/model/onnx.ts";
 import { probabilities } from "../fit.ts";
-import { logisticOnnx } from "./graph.ts";
+import { plain } from "../win-model.ts";
+import { type LogisticModel, modelOnnx } from "./graph.ts";
+
+function logisticOnnx(
+  model: LogisticModel,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  return modelOnnx(plain(model), metadata);
+}
 
 test("ONNX Runtime and the trainer agree to 1e-6 on 20,000 rows of every scale", async () => {
   const seed = Number(process.env["SEED"] ?? 5);
