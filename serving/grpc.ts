@@ -44,7 +44,7 @@ export function bytesServiceDefinition(service: DescService): ServiceDefinition 
 
 /** What `@grpc/reflection` reads of a package definition: the descriptors of the files and all they import. */
 export function reflectionPackage(
-  ...files: readonly DescFile[]
+  files: readonly DescFile[],
 ): ConstructorParameters<typeof ReflectionService>[0] {
   const protos = new Map<string, Buffer>();
   const walk = (file: DescFile): void => {

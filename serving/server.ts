@@ -15,6 +15,7 @@ import {
   file_courtside_v1_predict_service,
   PredictService,
 } from "../proto/gen/courtside/v1/predict_service_pb.ts";
+import { file_grpc_health_v1_health } from "../proto/gen/grpc/health/v1/health_pb.ts";
 import {
   file_inference_open_inference,
   GRPCInferenceService,
@@ -108,8 +109,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   server.addService(bytesServiceDefinition(PredictService), handlers.implementation);
   server.addService(bytesServiceDefinition(GRPCInferenceService), inference);
   const health = addHealth(server);
-  const reflected = [file_courtside_v1_predict_service, file_inference_open_inference];
-  new ReflectionService(reflectionPackage(...reflected)).addToServer(server);
+  const reflected = [
+    file_courtside_v1_predict_service,
+    file_inference_open_inference,
+    file_grpc_health_v1_health,
+  ];
+  new ReflectionService(reflectionPackage(reflected)).addToServer(server);
   metrics.gauge("courtside.predict.calls", "{call}", "Calls under way", () => admission.calls);
 
   const credentials = tls?.credentials ?? ServerCredentials.createInsecure();

@@ -79,7 +79,8 @@ function listeners<T>(current: () => T): Listeners<T> {
   return {
     add(listener) {
       known.add(listener);
-      listener(current());
+      // Later: a listener is told before its own listeners have come otherwise.
+      process.nextTick(() => listener(current()));
     },
     remove: (listener) => void known.delete(listener),
     tell() {

@@ -1,112 +1,88 @@
 /**
- * Latency and throughput of the scoring server over a real socket: `node tests/bench/serving.ts`. Server and
- * client share this process, so figures hold both sides' work.
+ * Rates and latencies of the scoring server: `node tests/bench/serving.ts [--quick]`. Server and client are two
+ * processes, a core each when the machine has them; every ratio is taken in one run, round after round.
  */
-import { create } from "@bufbuild/protobuf";
-import { FEATURE_SCHEMA_HASH, featureVectorOf } from "../../features/mod.ts";
-import { GameStateSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
-import { Side } from "../../proto/gen/courtside/v1/play_pb.ts";
-import {
-  PredictRequestSchema,
-  type PredictRequest,
-} from "../../proto/gen/courtside/v1/predict_service_pb.ts";
-import { connectPredict, type PredictClient } from "../../serving/client.ts";
+import { createPredictor } from "../../serving/handlers/predict.ts";
+import { FEATURE_SCHEMA_HASH } from "../../features/mod.ts";
+import { startOnnxThread } from "../../serving/model/onnx-thread.ts";
 import { openRegistry } from "../../serving/model/registry.ts";
-import { startServing } from "../../serving/server.ts";
-import { handMadeModel, temporaryModels } from "../support/models.ts";
+import path from "node:path";
+import {
+  closedLoop,
+  EMPTY,
+  openLoop,
+  PREDICT,
+  quantile,
+  rawClient,
+  startServer,
+  stateRequest,
+} from "./serving-load.ts";
 
-const WARM_UP_CALLS = 500;
-const CALLS = 4_000;
-const BATCH_ROWS = [1, 16, 256, 4_096] as const;
-const BATCHED_ROWS = 200_000;
-const DEADLINE = { deadlineMs: 10_000 };
+const isQuick = process.argv.includes("--quick");
+const ROUNDS = isQuick ? 2 : 5;
+const ROUND_MS = isQuick ? 800 : 2_000;
+const HALF_LOAD_MS = isQuick ? 2_000 : 10_000;
+const CONCURRENCY = 64;
+const STREAMED = isQuick ? 20_000 : 60_000;
+const STREAM_WINDOW = 512;
+const BATCH_ROWS = 256;
+const MODELS = path.join(import.meta.dirname, "../../serving/models");
 
-const models = await temporaryModels();
-await models.add(handMadeModel());
-const registry = await openRegistry(models.folder, { schemaHash: FEATURE_SCHEMA_HASH });
-const serving = await startServing({ registry, port: 0 });
-const client = connectPredict(`127.0.0.1:${serving.port}`);
-
+const server = await startServer(MODELS);
+const client = rawClient(server.address);
 const report: Record<string, number> = {};
-for (const [name, request] of [
-  ["state", stateRequest()],
-  ["features", featuresRequest()],
-] as const) {
-  await latencies(client, request, WARM_UP_CALLS);
-  const sorted = await latencies(client, request, CALLS);
-  report[`${name}_latency_ms_p50`] = at(sorted, 0.5);
-  report[`${name}_latency_ms_p99`] = at(sorted, 0.99);
-  for (const rows of BATCH_ROWS) {
-    const batch = Array.from({ length: rows }, () => request);
-    report[`${name}_rows_per_s_batch_${rows}`] = await rowsPerSecond(client, batch);
-  }
+
+const rates: Record<string, number[]> = { empty: [], predict: [], stream: [] };
+const call = (what: typeof EMPTY) => () => client.call(what.path, what.request);
+// The compilers of both sides have seen everything once.
+for (const what of [EMPTY, PREDICT]) await closedLoop(call(what), CONCURRENCY, 1_500);
+await client.stream(STREAMED / 4, STREAM_WINDOW);
+for (let round = 0; round < ROUNDS; round += 1) {
+  rates["empty"]?.push(await closedLoop(call(EMPTY), CONCURRENCY, ROUND_MS));
+  rates["predict"]?.push(await closedLoop(call(PREDICT), CONCURRENCY, ROUND_MS));
+  const startMs = performance.now();
+  await client.stream(STREAMED, STREAM_WINDOW);
+  rates["stream"]?.push((STREAMED / (performance.now() - startMs)) * 1_000);
 }
+const rate = (name: string): number => Math.round(quantile(rates[name] ?? [], 0.5));
+report["empty_calls_per_s"] = rate("empty");
+report["predict_calls_per_s"] = rate("predict");
+report["stream_states_per_s"] = rate("stream");
+report["predict_of_empty"] = ratio(rate("predict"), rate("empty"));
+report["stream_of_predict"] = ratio(rate("stream"), rate("predict"));
+
+const latencies: number[] = [];
+const timed = async (): Promise<void> => {
+  const startMs = performance.now();
+  await client.call(PREDICT.path, PREDICT.request);
+  latencies.push(performance.now() - startMs);
+};
+await openLoop(timed, rate("predict") / 2, HALF_LOAD_MS);
+report["half_load_latency_ms_p50"] = quantile(latencies, 0.5);
+report["half_load_latency_ms_p99"] = quantile(latencies, 0.99);
+client.close();
+await server.stop();
+
+report["batch_256_states_per_s"] = await modelLayer();
 process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
 
-client.close();
-await serving.close();
-await registry.close();
-await models.remove();
-
-function gameState() {
-  return create(GameStateSchema, {
-    gameId: "0022300001",
-    homeTeam: "BOS",
-    awayTeam: "NYK",
-    homeScore: 88,
-    awayScore: 84,
-    period: 4,
-    clockRemainingS: 312.4,
-    possession: Side.HOME,
-    homeElo: 1600,
-    awayElo: 1480,
-    homeTeamFouls: 3,
-    awayTeamFouls: 4,
-    currentRun: 5,
-    leadChanges: 7,
-  });
+function ratio(a: number, b: number): number {
+  return Number((a / b).toFixed(2));
 }
 
-function stateRequest(): PredictRequest {
-  return create(PredictRequestSchema, { input: { case: "state", value: gameState() } });
-}
-
-function featuresRequest(): PredictRequest {
-  const values = [...featureVectorOf(gameState())];
-  const value = { schemaHash: FEATURE_SCHEMA_HASH, values, gameId: "0022300001", playNumber: 400 };
-  return create(PredictRequestSchema, { input: { case: "features", value } });
-}
-
-/** One call after the other; sorted, milliseconds. */
-async function latencies(
-  to: PredictClient,
-  request: PredictRequest,
-  calls: number,
-): Promise<Float64Array> {
-  const times = new Float64Array(calls);
-  for (let i = 0; i < calls; i += 1) {
-    const startMs = performance.now();
-    await to.predictBatch([request], DEADLINE);
-    times[i] = performance.now() - startMs;
+/** States that are checked, turned into features and scored, 256 at once, in the server's own way but in this process. */
+async function modelLayer(): Promise<number> {
+  const thread = startOnnxThread();
+  const registry = await openRegistry(MODELS, { schemaHash: FEATURE_SCHEMA_HASH, thread });
+  const predictor = createPredictor(registry);
+  const batch = Array.from({ length: BATCH_ROWS }, (_, i) => stateRequest(60 + (i % 50)));
+  const score = () => predictor.predictBatch(batch);
+  await closedLoop(score, 1, 1_000);
+  const found: number[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    found.push((await closedLoop(score, 1, ROUND_MS)) * BATCH_ROWS);
   }
-  return times.sort();
-}
-
-/** Two calls under way at a time, so that one side works while the other waits. */
-async function rowsPerSecond(to: PredictClient, batch: readonly PredictRequest[]): Promise<number> {
-  const calls = Math.max(
-    1,
-    Math.floor(Math.min(BATCHED_ROWS, 3_000 * batch.length) / batch.length),
-  );
-  const startMs = performance.now();
-  const half = async (): Promise<void> => {
-    for (let i = 0; i < calls / 2; i += 1) await to.predictBatch(batch, DEADLINE);
-  };
-  await Promise.all([half(), half()]);
-  return Math.round((calls * batch.length) / ((performance.now() - startMs) / 1000));
-}
-
-function at(sorted: Float64Array, quantile: number): number {
-  const value = sorted[Math.floor(sorted.length * quantile)] ?? Number.NaN;
-  return Math.round(value * 1000) / 1000;
+  await registry.close();
+  await thread.close();
+  return Math.round(quantile(found, 0.5));
 }
