@@ -85,10 +85,11 @@ function reflect(client: Client, questions: readonly (readonly [number, string])
 
 async function reflectedServices(client: Client): Promise<string[]> {
   const [answer = Buffer.alloc(0)] = await reflect(client, [[LIST_SERVICES, "*"]]);
-  return [...messagesIn(answer, 6)]
-    .flatMap((list) => [...messagesIn(list, 1)])
-    .flatMap((service) => [...messagesIn(service, 1)])
-    .map((name) => Buffer.from(name).toString("utf8"));
+  const names: string[] = [];
+  for (const list of messagesIn(answer, 6))
+    for (const service of messagesIn(list, 1))
+      for (const name of messagesIn(service, 1)) names.push(Buffer.from(name).toString("utf8"));
+  return names;
 }
 
 async function reflectedRegistry(
@@ -143,7 +144,7 @@ function call(
   const options = { deadline: Date.now() + 5_000 };
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(where, same, same, request, metadata, options, (error, answer) => {
-      if (error !== null || answer === undefined) return reject(error as Error);
+      if (error !== null || answer === undefined) return reject(error);
       return resolve(toJson(method.output, fromBinary(method.output, answer)));
     });
   });
@@ -166,8 +167,8 @@ test("every service is reflected and can be called by its reflected schema", asy
   expect(answer).toMatchObject({
     prediction: { gameId: STATE.game_id, modelVersion: registry.champion.card.version },
   });
-  const models_ = await call(client, service(PREDICT), "ListModels", {});
-  expect(models_).toMatchObject({
+  const listed = await call(client, service(PREDICT), "ListModels", {});
+  expect(listed).toMatchObject({
     models: [
       { version: registry.champion.card.version, champion: true, aliases: ["champion"] },
       {},

@@ -118,11 +118,7 @@ function checkInput(
     refuse("shape", shape, `must be [rows, ${onnx.features}], rows 1 to ${MAX_ROWS}`);
   }
   if (values.length !== rows * columns) {
-    refuse(
-      "data",
-      `${values.length} numbers`,
-      `must be the ${rows * columns} numbers of its shape`,
-    );
+    refuse("data.length", values.length, `must be ${rows * columns}, as its shape says`);
   }
   const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {

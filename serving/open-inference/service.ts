@@ -122,7 +122,7 @@ const IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** The protocol's numbers are little endian; a copy, because bytes in a message begin anywhere. */
 function floatsOf(bytes: Uint8Array): Float32Array {
-  if (IS_LITTLE_ENDIAN) return new Float32Array(bytes.slice().buffer);
+  if (IS_LITTLE_ENDIAN) return new Float32Array(new Uint8Array(bytes).buffer);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(i * 4, true));
 }
