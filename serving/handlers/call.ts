@@ -9,11 +9,34 @@ export type BytesHandler = (
   call: CallState,
 ) => Promise<{ readonly response: Buffer; readonly rows: number }>;
 
-/** @throws InvalidInputError that names the field that cannot be read. */
-export function decoded<S extends DescMessage>(schema: S, bytes: Uint8Array): MessageShape<S> {
-  const violation = wireViolation(schema, bytes);
+/**
+ * @param prefix - put before each field, for example `requests[3].`.
+ * @throws InvalidInputError that names the field that cannot be read.
+ */
+export function decoded<S extends DescMessage>(
+  schema: S,
+  bytes: Uint8Array,
+  prefix = "",
+): MessageShape<S> {
+  const violation = wireViolation(schema, bytes, prefix);
   if (violation !== undefined) throw new InvalidInputError([violation]);
-  return fromBinary(schema, bytes);
+  return read(schema, bytes, prefix);
+}
+
+/** What is wrong inside of a map, the library finds, without saying where. */
+function read<S extends DescMessage>(
+  schema: S,
+  bytes: Uint8Array,
+  prefix: string,
+): MessageShape<S> {
+  try {
+    return fromBinary(schema, bytes);
+  } catch (error) {
+    const violation = { field: `${prefix}message`, value: `${bytes.length} bytes` };
+    throw new InvalidInputError([{ ...violation, rule: "must be protobuf of its type" }], {
+      cause: error,
+    });
+  }
 }
 
 /** A response of the library's making. */

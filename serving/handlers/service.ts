@@ -1,4 +1,4 @@
-import { create, fromBinary, type JsonObject } from "@bufbuild/protobuf";
+import { create, type JsonObject } from "@bufbuild/protobuf";
 import {
   type handleUnaryCall,
   type sendUnaryData,
@@ -25,7 +25,7 @@ import { encodeBatchPart, encodePredictResponse } from "./encode.ts";
 import { MAX_BATCH_REQUESTS, type Answer, type Predictor } from "./predict.ts";
 import { answerInOrder, logUnexpected, type PredictStreamCall } from "./stream.ts";
 import { InvalidInputError } from "./validate.ts";
-import { messagesIn, outerViolation, wireViolation } from "./wire.ts";
+import { messagesIn, outerViolation } from "./wire.ts";
 
 export interface ServiceTools {
   readonly log: Log;
@@ -92,9 +92,7 @@ async function decodedBatch(bytes: Uint8Array): Promise<PredictRequest[]> {
       ]);
     }
     const prefix = `requests[${requests.length}].`;
-    const violation = wireViolation(PredictRequestSchema, part, prefix);
-    if (violation !== undefined) throw new InvalidInputError([violation]);
-    requests.push(fromBinary(PredictRequestSchema, part));
+    requests.push(decoded(PredictRequestSchema, part, prefix));
     if (breath.isDue()) await breath.take();
   }
   return requests;

@@ -137,6 +137,13 @@ function walk(
           rule: "must be UTF-8",
         };
       }
+      if (entry?.isPackable === true && !isPacked(cursor, to, entry.wireType)) {
+        return {
+          field: prefix + name,
+          value: `${length} bytes`,
+          rule: "must be complete numbers, packed",
+        };
+      }
       if (entry?.message !== undefined) {
         if (depth >= MAX_DEPTH)
           return {
@@ -175,6 +182,14 @@ function varint(cursor: Cursor, end: number): number {
     scale *= 128;
   }
   return -1;
+}
+
+/** True when a packed list ends with its last number; the cursor is moved. */
+function isPacked(cursor: Cursor, to: number, wireType: number): boolean {
+  if (wireType === FIXED64) return (to - cursor.at) % 8 === 0;
+  if (wireType === FIXED32) return (to - cursor.at) % 4 === 0;
+  while (cursor.at < to) if (varint(cursor, to) < 0) return false;
+  return true;
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
