@@ -105,11 +105,7 @@ function walk(
   depth: number,
 ): Violation | undefined {
   const { bytes } = cursor;
-  const cut = (name: string): Violation => ({
-    field: prefix + name,
-    value: "bytes that end early",
-    rule: "must be complete",
-  });
+  const cut = (name: string): Violation => cutOff(prefix + name);
   while (cursor.at < end) {
     const tag = varint(cursor, end);
     if (tag < 0) return cut("message");
@@ -182,6 +178,10 @@ function varint(cursor: Cursor, end: number): number {
     scale *= 128;
   }
   return -1;
+}
+
+function cutOff(field: string): Violation {
+  return { field, value: "bytes that end early", rule: "must be complete" };
 }
 
 /** True when a packed list ends with its last number; the cursor is moved. */
