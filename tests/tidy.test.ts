@@ -53,6 +53,7 @@ const MAY_IMPORT: readonly { readonly from: string; readonly to: readonly string
     from: "jobs/",
     to: ["operators/", "connectors/", "features/", "data/", "serving/client.ts", "base/", "proto/"],
   },
+  { from: "bench/", to: ["operators/", "base/", "proto/gen/courtside/v1/checkpoint_pb.ts"] },
   { from: "dashboard/", to: ["base/", "proto/"] },
   { from: "local/", to: ["base/"] },
   {
