@@ -7,14 +7,14 @@ import { faultFromEnvironment } from "../../base/fault.ts";
 import { Bucket } from "../../connectors/bucket.ts";
 import { DEFAULT_LEASE_MS, WorkerGroup } from "../../connectors/worker-group.ts";
 import { INSIGHT_JOB } from "../../jobs/insight/insights.ts";
-import { INSIGHT_REGIONS, insightRegions } from "../../jobs/insight/run.ts";
+import { SCORECARD_JOB } from "../../jobs/scorecard/graph.ts";
 import { ensureJobRecord, untilGoing } from "../../jobs/worker/job-record.ts";
 import { Worker } from "../../jobs/worker/worker.ts";
 import { WORKERS_BUCKET } from "../../proto/subjects.ts";
+import { makeJob } from "../job-kinds.ts";
 import { JOB_STORE_OPTIONS, openJobStores } from "../job-stores.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { ensureStreams } from "../../jobs/streams.ts";
-import { connectPredict } from "../../serving/client.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import type { Command, CommandContext } from "../command.ts";
@@ -27,18 +27,18 @@ const LEASE_MS = { min: 500, max: 600_000 };
 const REGIONS = { min: 1, max: 128 };
 const TRIES = { min: 1, max: 100 };
 const PORTS = { min: 0, max: 65_535 };
-/** The model server may be starting at the same time; it needs a second or two. */
-const PREDICT_START_WAIT_MS = 30_000;
 
 export const command: Command = {
   name: "run",
-  summary: "run a job until it is stopped: insight",
+  summary: "run a job until it is stopped: insight, scorecard",
   help: `courtside run insight
+courtside run scorecard
 courtside run insight --nats-url nats://127.0.0.1:4222 --clickhouse-url http://127.0.0.1:8123 --data .courtside/game-night
 
 Start it as often as you like, here or on other machines with the same broker and the same store of checkpoints: the
 workers share the games, and take over those of one that ends. Reads plays from JetStream, keeps the state of every game, asks the model after each play, and writes insights to
-JetStream and rows to ClickHouse. Goes on from its last checkpoint: stop it, kill it, start it again. Prints one JSON
+JetStream and rows to ClickHouse. The scorecard compares predictions with results as games end, measures drift of the
+model's inputs, and recomputes a share of the games to see that both paths give the same vectors. A job goes on from its last checkpoint: stop it, kill it, start it again. Prints one JSON
 line when it works: {"ready":true,"service":"insight","port":9464}
 
   --nats-url URL            broker (default nats://127.0.0.1:4222)
@@ -50,6 +50,8 @@ line when it works: {"ready":true,"service":"insight","port":9464}
   --regions N               parts that can be shared, at the job's first start (default 4)
   --lease-ms N              time after which a silent worker is taken for dead (default ${String(DEFAULT_LEASE_MS)})
   --record-tries N          failures of one message until it becomes a dead letter (default 3)
+  --models FOLDER           scorecard: models whose card has the reference of drift (default: those that ship)
+  --parity-share R          scorecard: share of the games that are recomputed, 0 to 1 (default 0.1)
   --prometheus-port N       also serve /metrics, /healthz and /readyz on this port, 0 for a free one
   --host ADDRESS            address of that port (default 127.0.0.1)`,
   options: {
@@ -61,6 +63,8 @@ line when it works: {"ready":true,"service":"insight","port":9464}
     "lease-ms": { type: "string", default: String(DEFAULT_LEASE_MS) },
     "record-tries": { type: "string", default: "3" },
     "checkpoint-interval-ms": { type: "string", default: "1000" },
+    models: { type: "string" },
+    "parity-share": { type: "string", default: "0.1" },
     "prometheus-port": { type: "string" },
     host: { type: "string", default: "127.0.0.1" },
   },
@@ -69,8 +73,10 @@ line when it works: {"ready":true,"service":"insight","port":9464}
 
 async function run(context: CommandContext): Promise<number> {
   const [job, ...rest] = context.positionals;
-  if (job !== INSIGHT_JOB || rest.length > 0)
-    throw new UsageError("courtside run takes the name of one job, and there is: insight");
+  if ((job !== INSIGHT_JOB && job !== SCORECARD_JOB) || rest.length > 0)
+    throw new UsageError(
+      "courtside run takes the name of one job, and there are: insight, scorecard",
+    );
   const { values, signal } = context;
   const log = createLog(job);
   const checkpointIntervalMs = integerFlag(values, "checkpoint-interval-ms", CHECKPOINT_MS) ?? 0;
@@ -86,39 +92,47 @@ async function run(context: CommandContext): Promise<number> {
     prometheusPort: integerFlag(values, "prometheus-port", PORTS),
   });
   const tracing = await createTracing({ service: job, clickhouse: clickHouse, log, metrics });
-  const nats = await openNats(String(values["nats-url"]), { name: "courtside-insight" });
+  const nats = await openNats(String(values["nats-url"]), { name: `courtside-${job}` });
   await ensureStreams(nats);
-  const predictor = connectPredict(String(values["serving-url"]), { tracing });
+  const parts = {
+    nats,
+    clickHouse,
+    checkpointIntervalMs,
+    clock: systemClock,
+    tracing,
+    metrics,
+    log,
+  };
+  const made = await makeJob(job, parts, values, signal);
   try {
-    await predictor.waitReady(PREDICT_START_WAIT_MS);
     const { blobs, jobs } = await openJobStores(nats, values, fault);
     const workers = await Bucket.open(nats, WORKERS_BUCKET, { ttlMs: leaseMs });
-    const makeRegion = insightRegions({
-      nats,
-      clickHouse,
-      predictor,
-      checkpointIntervalMs,
-      clock: systemClock,
-      tracing,
-      metrics,
-      log,
-    });
     const onReady = once(() => {
       metrics.reportHealth({ notReady: () => (signal.aborted ? "stopping" : undefined) });
       context.stdout(`${JSON.stringify({ ready: true, service: job, port: metrics.port ?? 0 })}\n`);
     });
-    let record = await ensureJobRecord(jobs, job, regions, INSIGHT_REGIONS);
+    let record = await ensureJobRecord(jobs, job, regions, made.regions);
     for (;;) {
       if (record.stopped) onReady();
       record = await untilGoing(jobs, record, log, signal);
       if (signal.aborted) return 0;
       const group = new WorkerGroup(workers, job, leaseMs, systemClock.nowMs());
-      const options = { record, jobs, blobs, log, triesMax, group, fault, makeRegion, onReady };
+      const options = {
+        record,
+        jobs,
+        blobs,
+        log,
+        triesMax,
+        group,
+        fault,
+        makeRegion: made.makeRegion,
+        onReady,
+      };
       if ((await new Worker(options).run(signal)) === "told") return 0;
-      record = await ensureJobRecord(jobs, job, undefined, INSIGHT_REGIONS);
+      record = await ensureJobRecord(jobs, job, undefined, made.regions);
     }
   } finally {
-    predictor.close();
+    await made.close();
     await nats.close();
     await tracing.shutdown();
     await metrics.shutdown();

@@ -6,7 +6,7 @@ import type { RunUrls } from "../../local/run-file.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { DISORDER_HELP, DISORDER_OPTIONS } from "../disorder-flags.ts";
 import { count, createProgress, standardError, styled, type Terminal } from "../io.ts";
-import { waitUntilStored } from "../up/completion.ts";
+import { waitUntilScored, waitUntilStored } from "../up/completion.ts";
 import { readUpOptions, type UpOptions } from "../up/options.ts";
 import {
   pipelineSpecs,
@@ -188,6 +188,7 @@ async function finish(
       replayS: (nowMs - replayStartMs) / 1000,
       dataDir: session.data.root,
     });
+    await waitUntilScored(client, replay, context.signal);
     context.stdout(options.json ? `${JSON.stringify(summary)}\n` : formatSummary(summary));
     return summary.ok ? 0 : 1;
   } finally {

@@ -60,6 +60,27 @@ export async function waitUntilStored(
   }
 }
 
+/** Scores follow the results within a checkpoint; a run does not fail for want of them. */
+const SCORES_WAIT_MS = 10_000;
+
+/** Waits until every game that has a winner is scored, for ten seconds at most. */
+export async function waitUntilScored(
+  client: ClickHouseClient,
+  { games }: ReplayResult,
+  signal: AbortSignal,
+): Promise<void> {
+  const deadlineMs = performance.now() + SCORES_WAIT_MS;
+  const query = `SELECT toUInt32(count()) AS unscored FROM game_results
+    WHERE game_id IN (${gameList(games)}) AND home_score != away_score
+      AND game_id NOT IN (SELECT game_id FROM model_scores)`;
+  while (!signal.aborted && performance.now() < deadlineMs) {
+    const result = await client.query({ query, format: "JSONEachRow" });
+    const [row] = await result.json<{ unscored: number }>();
+    if (row?.unscored === 0) return;
+    await delay(POLL_MS, undefined, { signal }).catch(() => undefined);
+  }
+}
+
 /** True when the store has exactly what was published: nothing missing, nothing twice. */
 export function isExact(counts: Counts, replay: ReplayResult): boolean {
   return (

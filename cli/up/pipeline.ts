@@ -63,6 +63,14 @@ export function pipelineSpecs(
       ],
     },
     {
+      name: "scorecard",
+      args: [
+        "run",
+        "scorecard",
+        ...flags({ natsUrl, clickhouseUrl, data: data.root, models: options.models }),
+      ],
+    },
+    {
       name: "dashboard",
       args: [
         "dashboard",

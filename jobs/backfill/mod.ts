@@ -38,6 +38,26 @@ export async function* backfill(
 }
 
 async function backfillGame({ info, plays, deadLetters }: SourceGame): Promise<BackfilledGame> {
+  const frame = create(PlayFrameSchema, { gameInfo: info, plays, deadLetters });
+  const { analysed, refused } = await analyseMessages(info.gameId, [{ kind: "frame", frame }]);
+  return { info, plays: analysed, homeWon: winner(analysed), deadLetters: refused };
+}
+
+/**
+ * What the job makes of a game's messages, corrections in their turn: a play that was told again is there again, behind
+ * what it replaces.
+ */
+export async function recompute(
+  gameId: string,
+  messages: readonly FrameInput[],
+): Promise<readonly AnalysedPlay[]> {
+  return (await analyseMessages(gameId, messages)).analysed;
+}
+
+async function analyseMessages(
+  gameId: string,
+  messages: readonly FrameInput[],
+): Promise<{ readonly analysed: AnalysedPlay[]; readonly refused: DeadLetter[] }> {
   const graph = new JobGraph<FrameInput>("backfill");
   const { inputs, games } = analyse(graph.source);
   const records: InsightRecord[] = [];
@@ -45,16 +65,16 @@ async function backfillGame({ info, plays, deadLetters }: SourceGame): Promise<B
   games.sinkTo(collector("records", records));
   inputs.side(deadLetterTag).sinkTo(collector("unreadable", refused));
   games.side(deadLetterTag).sinkTo(collector("refused", refused));
-  const frame = create(PlayFrameSchema, { gameInfo: info, plays, deadLetters });
-  const message = {
-    value: { kind: "frame", frame } as const,
-    keyGroup: keyGroupOf(info.gameId),
-    sequence: 1,
+  const keyGroup = keyGroupOf(gameId);
+  const source = messages.map((value, i) => ({
+    value,
+    keyGroup,
+    sequence: i + 1,
     traceparent: "",
-  };
+  }));
   await new Task<FrameInput>({
     graph,
-    source: new MemorySource([message]),
+    source: new MemorySource(source),
     store: new MemoryStore(),
     clock: systemClock,
     tracing: noTracing,
@@ -62,7 +82,7 @@ async function backfillGame({ info, plays, deadLetters }: SourceGame): Promise<B
     checkpointIntervalMs: NO_CHECKPOINTS_MS,
   }).run(new AbortController().signal);
   const analysed = records.flatMap(({ body }) => (body.case === "play" ? [body.value] : []));
-  return { info, plays: analysed, homeWon: winner(analysed), deadLetters: refused };
+  return { analysed, refused };
 }
 
 function winner(plays: readonly AnalysedPlay[]): boolean | undefined {

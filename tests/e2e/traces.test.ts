@@ -216,3 +216,34 @@ test("the queries of Grafana's ClickHouse plugin for its trace list, search and 
   );
   expect(keys.map(({ key }) => key)).toContain("courtside.game_id");
 });
+
+test("every game is scored once as it ends, as its predictions and its result have it", async () => {
+  const scores = await rows<{ game: string; plays: number; brier: number; expected: number }>(`
+    SELECT s.game_id AS game, toUInt32(s.plays) AS plays, s.brier_sum AS brier, e.brier AS expected
+    FROM model_scores AS s
+    JOIN (SELECT p.game_id AS game_id, count() AS plays, sum(pow(p.home_win_prob - (r.home_score > r.away_score), 2)) AS brier
+      FROM predictions AS p JOIN game_results AS r ON r.game_id = p.game_id JOIN plays AS e ON e.game_id = p.game_id
+        AND e.play_number = p.play_number WHERE NOT e.game_over GROUP BY p.game_id) AS e ON e.game_id = s.game_id
+    WHERE s.slice_kind = 'all' AND s.role = 'served'`);
+  expect(scores).toHaveLength(20);
+  for (const { game, brier, expected, plays } of scores) {
+    expect(plays, game).toBeGreaterThan(300);
+    expect(brier, game).toBeCloseTo(expected, 6);
+  }
+  const [quality] = await rows<{
+    games: number;
+    brier: number;
+    auc: number;
+    calibration_error: number;
+  }>(
+    `SELECT toUInt32(games) AS games, brier, auc, calibration_error FROM model_quality WHERE slice_kind = 'all'`,
+  );
+  expect(quality?.games).toBe(20);
+  expect(quality?.brier).toBeLessThan(0.3);
+  expect(quality?.auc).toBeGreaterThan(0.5);
+  expect(quality?.auc).toBeLessThanOrEqual(1);
+  const [bins] = await rows<{ predictions: number }>(
+    `SELECT toUInt32(sum(predictions)) AS predictions FROM model_reliability WHERE slice_kind = 'all'`,
+  );
+  expect(bins?.predictions).toBe(scores.reduce((sum, { plays }) => sum + plays, 0));
+});
