@@ -103,12 +103,13 @@ async function sourceHash(): Promise<string> {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** Empty for a package that is not here: a page that was built elsewhere is looked for without it. */
+/** As package.json pins it: an image has that file, but neither the lock file nor the packages of development. */
 function versionOf(name: string): string {
-  const lock = require("../package-lock.json") as {
-    packages: Record<string, { version: string } | undefined>;
-  };
-  return lock.packages[`node_modules/${name}`]?.version ?? "";
+  const { dependencies, devDependencies } = require("../package.json") as Record<
+    "dependencies" | "devDependencies",
+    Record<string, string>
+  >;
+  return dependencies[name] ?? devDependencies[name] ?? "";
 }
 
 async function exists(path: string): Promise<boolean> {

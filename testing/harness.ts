@@ -36,6 +36,9 @@ export interface HarnessOptions {
   readonly nowMs?: number;
 }
 
+/** Makes a further input of the harness, for operators with several; fed by its name. */
+export type NewInput = <T>(name: string) => Stream<T>;
+
 /** Default name of a collected stream. */
 const MAIN = "main";
 
@@ -55,17 +58,22 @@ export class Harness<I> {
   readonly #graph: JobGraph<I>;
   readonly #emitted = new Map<string, Emitted[]>();
   readonly #touched = new Set<number>();
+  readonly #inputs = new Map<string, Output<unknown>>();
   #sequence = 0;
   /** What the job has failed with, for tests of failures. */
   failure: Error | undefined;
 
   constructor(
-    define: (source: Stream<I>, collect: Collect) => void,
+    define: (source: Stream<I>, collect: Collect, input: NewInput) => void,
     { from, keyGroups = DEFAULT_KEY_GROUPS, nowMs = 0 }: HarnessOptions = {},
   ) {
     this.clock = new ManualClock(nowMs);
     this.#graph = new JobGraph<I>("harness", { keyGroups, sourceHasTime: true });
-    define(this.#graph.source, (stream, name = MAIN) => this.#collect(stream, name));
+    define(
+      this.#graph.source,
+      (stream, name = MAIN) => this.#collect(stream, name),
+      (name) => this.#input(name),
+    );
     this.#context = {
       job: this.#graph.name,
       keyGroups,
@@ -92,10 +100,21 @@ export class Harness<I> {
 
   /** Feeds one record as a message of the key's group. */
   record(key: string, value: I, eventTimeMs = NO_TIME_MS): void {
-    this.#sequence += 1;
-    const keyGroup = keyGroupOf(key, this.#graph.keyGroups);
-    this.#context.origin = { keyGroup, sequence: this.#sequence, traceparent: "", outputs: 0 };
+    this.#from(key);
     this.#chain.head.record(value, eventTimeMs);
+    this.throwFailure();
+  }
+
+  /** Feeds one record to a further input. */
+  recordTo(input: string, key: string, value: unknown, eventTimeMs = NO_TIME_MS): void {
+    this.#from(key);
+    this.#inputs.get(input)?.record(value, eventTimeMs);
+    this.throwFailure();
+  }
+
+  /** Advances event time of a further input alone. */
+  watermarkTo(input: string, watermarkMs: number): void {
+    this.#inputs.get(input)?.watermark(watermarkMs, TASK_SCOPE);
     this.throwFailure();
   }
 
@@ -175,6 +194,25 @@ export class Harness<I> {
 
   throwFailure(): void {
     if (this.failure !== undefined) throw this.failure;
+  }
+
+  #from(key: string): void {
+    this.#sequence += 1;
+    const keyGroup = keyGroupOf(key, this.#graph.keyGroups);
+    this.#context.origin = { keyGroup, sequence: this.#sequence, traceparent: "", outputs: 0 };
+  }
+
+  #input<T>(name: string): Stream<T> {
+    return this.#graph.add<T>({
+      uid: `input-${name}`,
+      kind: "source",
+      inputs: [],
+      eventTime: "given",
+      build: (_context, { main }) => {
+        this.#inputs.set(name, main);
+        return [main];
+      },
+    });
   }
 
   #collect<T>(stream: Stream<T>, name: string): void {

@@ -36,6 +36,8 @@ const MAY_IMPORT: readonly { readonly from: string; readonly to: readonly string
   { from: "proto/", to: [] },
   { from: "operators/", to: ["base/", "proto/gen/courtside/v1/checkpoint_pb.ts"] },
   { from: "testing/", to: ["operators/", "base/", "proto/"] },
+  // Conformance cases look at the structures inside, which are not public.
+  { from: "conformance/", to: ["operators/", "testing/", "base/"] },
   { from: "connectors/", to: ["operators/", "base/", "proto/gen/courtside/v1/checkpoint_pb.ts"] },
   { from: "features/", to: ["base/", "proto/"] },
   {
@@ -55,11 +57,14 @@ const MAY_IMPORT: readonly { readonly from: string; readonly to: readonly string
   },
   { from: "bench/", to: ["operators/", "base/", "proto/gen/courtside/v1/checkpoint_pb.ts"] },
   { from: "dashboard/", to: ["base/", "proto/"] },
+  // Boards name the model's inputs.
+  { from: "dashboard/grafana/", to: ["base/", "features/"] },
   { from: "local/", to: ["base/"] },
   {
     from: "cli/",
     to: [
       "base/",
+      "conformance/",
       "connectors/",
       "data/",
       "dashboard/",

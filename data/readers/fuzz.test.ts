@@ -24,6 +24,8 @@ const ROWS = 40;
 
 const FIXTURES = path.join(import.meta.dirname, "../fixtures/pbp");
 const NBA = process.env["COURTSIDE_NBA"] ?? path.join(import.meta.dirname, "../../../shared/nba");
+/** Node packs no xz: one archive stands for all. */
+const TAR_XZ = readFileSync(path.join(FIXTURES, "../packed/stats_v3.tar.xz"));
 const folder = mkdtempSync(path.join(tmpdir(), "courtside-fuzz-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -131,7 +133,8 @@ const MUTATIONS_BY_NAME: Readonly<Record<string, Mutation>> = {
     return Buffer.from(lines.join("\n"));
   },
   "packed and damaged": (bytes, random) => {
-    const packed = Buffer.from(random.int(2) === 0 ? gzipSync(bytes) : zstdCompressSync(bytes));
+    const ways = [gzipSync, zstdCompressSync, () => TAR_XZ];
+    const packed = Buffer.from(ways[random.int(ways.length)]?.(bytes) ?? bytes);
     if (random.int(2) === 0) return packed.subarray(0, random.int(packed.length));
     packed[random.int(packed.length)] = random.int(256);
     return packed;

@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { toBinary } from "@bufbuild/protobuf";
 import { afterAll, expect, test } from "vitest";
 import { Feed, PlayEventSchema } from "../../proto/gen/courtside/v1/play_pb.ts";
@@ -48,6 +48,33 @@ test("the format is told by the content, plain or packed, whatever the name", as
   expect(game?.info.feed).toBe(Feed.STATS_V2);
   expect(game?.info.homeElo).toBeUndefined();
   expect(game?.info.home?.name).toBe("Harbor Herons");
+});
+
+test("gzip, zstd, xz and a tar archive in them hold the same games as the plain file", async () => {
+  const plain = readFileSync(fixture("stats_v3.csv"));
+  const archive = path.join(FIXTURES, "packed/stats_v3.tar.xz");
+  // Without the tables beside it a file has no dates: what is said and the score must be the same.
+  const told = (games: readonly SourceGame[]): unknown[] =>
+    games.flatMap(({ plays }) => plays.map((play) => [play.description, play.homeScore]));
+  const expected = told(await gamesOf(fixture("stats_v3.csv")));
+  const packed = {
+    gzip: gzipSync(plain),
+    zstd: zstdCompressSync(plain),
+    "tar.xz": readFileSync(archive),
+  };
+  for (const [name, bytes] of Object.entries(packed)) {
+    const file = path.join(folder, `packed-${name}`);
+    writeFileSync(file, bytes);
+    const found = told(await gamesOf(file));
+    expect(found, name).toEqual(expected);
+    writeFileSync(file, bytes.subarray(0, Math.floor(bytes.length / 2)));
+    const cut = await gamesOf(file).catch((error: unknown) => error);
+    const letters = Array.isArray(cut)
+      ? (cut as SourceGame[]).flatMap((game) => game.deadLetters)
+      : [];
+    const says = letters.map((letter) => letter.message).join() + String(cut);
+    expect(says, name).toMatch(/the compressed data ends or is damaged here/);
+  }
 });
 
 test("a packed season that breaks off gives the games before the break and one dead letter", async () => {

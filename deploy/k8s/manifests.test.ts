@@ -12,6 +12,8 @@ const GIVEN = {
     secrets: {
       "courtside-nats": keysOf("nats.env"),
       "courtside-clickhouse": keysOf("clickhouse.env"),
+      // Made by cert-manager.
+      "serving-tls": ["tls.crt", "tls.key", "ca.crt"],
     },
   },
   kind: {},

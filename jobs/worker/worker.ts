@@ -168,7 +168,10 @@ export class Worker {
           initial: async () =>
             record.savepoint === ""
               ? undefined
-              : loadSavepoint(blobs, await readSavepoint(blobs, job, record.savepoint), keyGroups),
+              : loadSavepoint(blobs, await readSavepoint(blobs, job, record.savepoint), keyGroups, {
+                  index,
+                  parallelism: record.regions,
+                }),
         }),
       makeRegion: (store, quarantine, onStarted) =>
         makeRegion({

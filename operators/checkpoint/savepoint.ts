@@ -7,6 +7,7 @@ import {
   type SavepointManifest,
   SavepointManifestSchema,
 } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
+import { redistribute } from "../state/operator-state.ts";
 import { FORMAT_VERSION, loadSnapshot, readManifest } from "./manifest.ts";
 import type { BlobStore, RestoredSnapshot } from "./snapshot.ts";
 
@@ -89,6 +90,7 @@ export async function loadSavepoint(
   blobs: BlobStore,
   savepoint: SavepointManifest,
   { first, last }: KeyGroupRange,
+  { index, parallelism } = { index: 0, parallelism: 1 },
 ): Promise<RestoredSnapshot> {
   const states = new Map<string, Map<number, Uint8Array>>();
   const found: RestoredSnapshot[] = [];
@@ -103,6 +105,18 @@ export async function loadSavepoint(
   for (const snapshot of found)
     for (const [stage, groups] of snapshot.states)
       states.set(stage, new Map([...(states.get(stage) ?? []), ...groups]));
+  for (const [stage, groups] of states) {
+    // State without a key is dealt out anew: the elements of all old tasks over all new ones.
+    const old = found.map((each) => each.states.get(stage)?.get(savepoint.keyGroups));
+    if (old.every((bytes) => bytes === undefined)) continue;
+    const all = found.flatMap((each) => each.descriptors);
+    const own = redistribute(
+      old.map((bytes) => bytes ?? new Uint8Array()),
+      all,
+      parallelism,
+    )[index];
+    if (own !== undefined) groups.set(savepoint.keyGroups, own);
+  }
   const descriptors = new Map(
     found.flatMap((each) =>
       each.descriptors.map((one) => [`${one.operatorUid}/${one.stateName}`, one] as const),

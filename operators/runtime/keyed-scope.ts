@@ -131,6 +131,15 @@ export class KeyedScope<S extends StateSpec, N> implements OperatorStateAccess {
     return this.#processing.earliestMs();
   }
 
+  /** Timers that are pending, over all keys. */
+  pending(domain: TimeDomain): number {
+    if (domain === "processing") return this.#processing.size;
+    let own = 0;
+    for (const entry of this.#clocked ?? [])
+      for (const { event } of entry.spaces()) own += event?.size ?? 0;
+    return this.#event.size + own;
+  }
+
   descriptors(): ReturnType<OperatorStateAccess["descriptors"]> {
     return this.store.descriptors();
   }

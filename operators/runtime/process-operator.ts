@@ -100,7 +100,7 @@ export class ProcessOperator<
 > implements OperatorStateAccess {
   readonly uid: string;
   readonly inputs: readonly Operator<never>[];
-  readonly #scope: KeyedScope<S, string>;
+  readonly scope: KeyedScope<S, string>;
   readonly #operatorState: OperatorStateStore<B>;
   readonly #context: OperatorContext;
 
@@ -128,7 +128,7 @@ export class ProcessOperator<
       },
     );
     const call = new CallContext<O, S, B>(scope, this.#operatorState.handles, context, outputs);
-    this.#scope = scope;
+    this.scope = scope;
     this.inputs = inputs.map((input) => ({
       state: this,
       record: (value: never, eventTimeMs: number) => {
@@ -146,18 +146,18 @@ export class ProcessOperator<
   }
 
   descriptors(): ReturnType<OperatorStateAccess["descriptors"]> {
-    return [...this.#scope.descriptors(), ...this.#operatorState.descriptors()];
+    return [...this.scope.descriptors(), ...this.#operatorState.descriptors()];
   }
 
   snapshot(keyGroup: number): Uint8Array | undefined {
     return keyGroup === this.#context.keyGroups
       ? this.#operatorState.snapshot()
-      : this.#scope.snapshot(keyGroup);
+      : this.scope.snapshot(keyGroup);
   }
 
   restore(keyGroup: number, state: OperatorState): void {
     if (keyGroup === this.#context.keyGroups) this.#operatorState.restore(state);
-    else this.#scope.restore(keyGroup, state);
+    else this.scope.restore(keyGroup, state);
   }
 }
 

@@ -4,6 +4,8 @@ import type { EdgeState, SourcePosition } from "../../proto/gen/courtside/v1/che
 export interface SourceRecord<I> {
   readonly value: I;
   readonly keyGroup: number;
+  /** Event time, when the source knows it: one that comes out of another stage does. */
+  readonly eventTimeMs?: number;
   /** Position in the source, from 1, ascending. */
   readonly sequence: number;
   /** W3C `traceparent`, or empty. */

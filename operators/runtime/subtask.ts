@@ -251,24 +251,24 @@ export class Subtask<I> {
     const origin: Origin = { keyGroup, sequence, traceparent, outputs: 0 };
     this.#context.origin = origin;
     if (this.#coordinator.quarantine?.isSuspect(keyGroup, sequence) === true)
-      this.#processApart(record.value, origin);
-    else this.#try(record.value, origin, -1);
+      this.#processApart(record, origin);
+    else this.#try(record.value, record.eventTimeMs ?? NO_TIME_MS, origin, -1);
     this.#sequence = sequence;
   }
 
   /** A message that has failed before: part by part, and without the parts that are known to fail. */
-  #processApart(value: I, origin: Origin): void {
+  #processApart({ value, eventTimeMs = NO_TIME_MS }: SourceRecord<I>, origin: Origin): void {
     const { graph } = this.spec;
     for (const [part, unit] of (graph.isolate?.(value) ?? [value]).entries()) {
       const reason = this.#coordinator.quarantine?.reason(origin.keyGroup, origin.sequence, part);
-      if (reason === undefined) this.#try(unit, origin, part);
+      if (reason === undefined) this.#try(unit, eventTimeMs, origin, part);
       else this.#chain.poison?.record({ value: unit, origin, reason }, NO_TIME_MS);
     }
   }
 
-  #try(value: I, origin: Origin, part: number): void {
+  #try(value: I, eventTimeMs: number, origin: Origin, part: number): void {
     try {
-      this.#chain.head.record(value, NO_TIME_MS);
+      this.#chain.head.record(value, eventTimeMs);
     } catch (error) {
       // A sink or a server that is away throws as well, and is not the record's fault.
       if (error instanceof CourtsideError && error.retryable) throw error;

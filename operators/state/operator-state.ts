@@ -129,8 +129,11 @@ export function redistribute(
 ): Uint8Array[] {
   const tasks = old.map((bytes) => fromBinary(KeyGroupStateSchema, bytes).operators);
   const result = Array.from({ length: parallelism }, (): Map<string, OperatorState> => new Map());
+  const seen = new Set<string>();
   for (const { operatorUid: uid, stateName, kind } of descriptors) {
-    if (!kind.startsWith(KIND_PREFIX)) continue;
+    const name = `${uid}/${stateName}`;
+    if (!kind.startsWith(KIND_PREFIX) || seen.has(name)) continue;
+    seen.add(name);
     const lists = tasks.map(
       (operators) =>
         operators.find((each) => each.uid === uid)?.states.find(({ name }) => name === stateName)

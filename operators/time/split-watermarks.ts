@@ -105,7 +105,7 @@ export class SplitWatermarks {
   /** The active splits with the lowest watermark. */
   slowest(): string[] {
     return [...this.#splits]
-      .filter(([, { idle, watermarkMs }]) => !idle && watermarkMs === this.#minMs())
+      .filter(([, { idle, watermarkMs }]) => !idle && watermarkMs === this.lowestMs())
       .map(([name]) => name);
   }
 
@@ -116,15 +116,15 @@ export class SplitWatermarks {
   /** Takes minimum and status anew. */
   update(): void {
     if (this.#splits.size === 0) return;
-    const lowest = this.#minMs();
+    const lowest = this.lowestMs();
     this.idle = lowest === undefined;
     if (lowest === undefined) return;
     this.lastMs = Math.max(this.lastMs, lowest);
     if (this.#maxDriftMs < Number.POSITIVE_INFINITY) this.allow(lowest + this.#maxDriftMs);
   }
 
-  /** Undefined when no split is active. */
-  #minMs(): number | undefined {
+  /** Lowest watermark of the active splits; undefined when there is none. */
+  lowestMs(): number | undefined {
     let lowest: number | undefined;
     for (const { idle, watermarkMs } of this.#splits.values())
       if (!idle) lowest = Math.min(lowest ?? MAX_TIME_MS, watermarkMs);

@@ -16,7 +16,7 @@ export interface Evictor<I> {
 type When = Evictor<never>["when"];
 
 /** Keeps the last `count` records by arrival. */
-export function countEvictor(count: number, when: When = "before"): Evictor<unknown> {
+export function countEvictor<I>(count: number, when: When = "before"): Evictor<I> {
   if (!Number.isSafeInteger(count) || count < 0)
     throw new InvalidWindowError(`evictor: count ${String(count)} must be an integer from 0`);
   return {
@@ -27,7 +27,7 @@ export function countEvictor(count: number, when: When = "before"): Evictor<unkn
 }
 
 /** Keeps what is younger than `spanMs` before the newest record. */
-export function timeEvictor(spanMs: number, when: When = "before"): Evictor<unknown> {
+export function timeEvictor<I>(spanMs: number, when: When = "before"): Evictor<I> {
   return {
     name: `time(${String(spanMs)})`,
     when,
