@@ -42,13 +42,21 @@ export function parseRequest(json: unknown, prefix = ""): ParsedRequest {
       violations.push({ field: prefix + field.name, value: valueText(value), rule });
     }
   }
-  const unread = new Set(violations.map(({ field }) => field));
-  const broken = gameStateViolations(state, prefix).filter(({ field }) => !unread.has(field));
-  if (violations.length + broken.length > 0)
-    throw new InvalidInputError([...violations, ...broken]);
+  const broken = gameStateViolations(state, prefix);
+  const unread = violations.map((violation) => withRangeOf(violation, broken));
+  const names = new Set(unread.map(({ field }) => field));
+  const all = [...unread, ...broken.filter(({ field }) => !names.has(field))];
+  if (all.length > 0) throw new InvalidInputError(all);
   const input = { case: "state" as const, value: state };
   const request = create(PredictRequestSchema, { input, explain, modelVersion });
   return { request, camelCase: "gameId" in fields };
+}
+
+/** A required field that cannot be read is missing after all, and that rule says what would be right. */
+function withRangeOf(violation: Violation, broken: readonly Violation[]): Violation {
+  const missing = broken.find(({ field }) => field === violation.field);
+  if (missing === undefined) return violation;
+  return { ...violation, rule: missing.rule.replace(/^is required: /u, "must be ") };
 }
 
 /** Wrong fields that are told at once: more than a state has are not worth an answer. */

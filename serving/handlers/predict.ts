@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { silentLog, type Log } from "../../base/log.ts";
-import { FEATURE_SCHEMA_HASH, FEATURES, featureVectorOf } from "../../features/mod.ts";
+import { FEATURE_SCHEMA_HASH, FEATURES, featureVectorOf, holdsOdds } from "../../features/mod.ts";
 import {
   type FeatureVector,
   type GameState,
@@ -55,9 +55,6 @@ export const MAX_BATCH_REQUESTS = 4_096;
 export const ODDS_ALIAS = "champion-odds";
 /** Scores beside the model that answers; its opinion is recorded only. */
 export const SHADOW_ALIAS = "challenger";
-/** Tells whether a state knows the odds; vectors of schemas without it do not. */
-const ODDS_FEATURE = FEATURES.findIndex(({ name }) => name === "has_closing_spread");
-
 export function createPredictor(registry: ModelRegistry, log: Log = silentLog): Predictor {
   const describe = (card: ModelCard): Model => modelOf(card, registry);
 
@@ -131,8 +128,7 @@ function chosen(
   vector: Float32Array,
 ): LoadedModel | undefined {
   if (version !== "") return undefined;
-  const knowsOdds = ODDS_FEATURE >= 0 && vector[ODDS_FEATURE] === 1;
-  return (knowsOdds ? registry.alias(ODDS_ALIAS) : undefined) ?? registry.champion;
+  return (holdsOdds(vector) ? registry.alias(ODDS_ALIAS) : undefined) ?? registry.champion;
 }
 
 function named(registry: ModelRegistry, { modelVersion }: PredictRequest): Promise<LoadedModel> {

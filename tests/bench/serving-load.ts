@@ -18,6 +18,8 @@ const NODE = path.join(ROOT, "node_modules/node/bin/node");
 
 export interface ServerProcess {
   readonly address: string;
+  /** `host:port` of HTTP; of no use without `--http-port`. */
+  readonly http: string;
   /** Resident memory, bytes. */
   memoryBytes(): Promise<number>;
   stop(): Promise<void>;
@@ -31,9 +33,10 @@ export async function startServer(
   const args = [path.join(ROOT, "cli/main.ts"), "serve", "--port", "0", "--models", models];
   const child = spawn(NODE, [...args, ...flags], { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
-  const { port } = JSON.parse(line) as { port: number };
+  const { port, http_port: httpPort } = JSON.parse(line) as { port: number; http_port?: number };
   return {
     address: `127.0.0.1:${port}`,
+    http: `127.0.0.1:${httpPort ?? 0}`,
     async memoryBytes() {
       const { readFile } = await import("node:fs/promises");
       const status = await readFile(`/proc/${String(child.pid)}/status`, "utf8");
