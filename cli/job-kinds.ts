@@ -1,12 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../base/errors.ts";
-import { INSIGHT_JOB } from "../jobs/insight/insights.ts";
+import { ensureEdgeStream } from "../connectors/nats-edge.ts";
 import { INSIGHT_REGIONS, type InsightOptions, insightRegions } from "../jobs/insight/run.ts";
+import { LEADERS_REGIONS, leadersRegions } from "../jobs/leaders/run.ts";
 import { Judge } from "../jobs/scorecard/judge.ts";
 import { Parity } from "../jobs/scorecard/parity.ts";
 import type { DriftReference } from "../jobs/scorecard/reference.ts";
 import { SCORECARD_REGIONS, scorecardRegions } from "../jobs/scorecard/run.ts";
+import { EDGES_STREAM, EDGES_SUBJECTS } from "../proto/subjects.ts";
 import { connectPredict } from "../serving/client.ts";
 import { parseCard } from "../serving/model/card.ts";
 import type { CommandContext } from "./command.ts";
@@ -17,24 +19,38 @@ const SHIPPED_MODELS = join(import.meta.dirname, "../serving/models");
 /** The model server may be starting at the same time; it needs a second or two. */
 const PREDICT_START_WAIT_MS = 30_000;
 
-/** Makes what `run` runs. @throws UsageError */
-export async function makeJob(
-  job: string,
-  parts: Parts,
-  values: CommandContext["values"],
-  signal: AbortSignal,
-): Promise<MadeJob> {
-  return job === INSIGHT_JOB
-    ? insightJob(parts, String(values["serving-url"]))
-    : scorecardJob(parts, values, signal);
-}
-
-type Parts = Omit<InsightOptions, "predictor">;
+/** Every job that `courtside run` knows. */
+export const JOB_KINDS: Readonly<Record<string, JobKind>> = {
+  insight: {
+    regions: INSIGHT_REGIONS,
+    make: async (parts, values) => insightJob(parts, String(values["serving-url"])),
+  },
+  scorecard: { regions: SCORECARD_REGIONS, make: scorecardJob },
+  leaders: {
+    regions: LEADERS_REGIONS,
+    hasFixedRegions: true,
+    make: async (parts) => {
+      await ensureEdgeStream(parts.nats, EDGES_STREAM, EDGES_SUBJECTS);
+      return { makeRegion: leadersRegions(parts), close: () => Promise.resolve() };
+    },
+  },
+};
 
 /** A job as far as it differs from the others. */
-export interface MadeJob {
+export interface JobKind {
   /** Regions at the job's first start, unless told otherwise. */
   readonly regions: number;
+  /** True when no other number makes sense. */
+  readonly hasFixedRegions?: boolean;
+  /** @throws UsageError */
+  make(parts: Parts, values: CommandContext["values"], signal: AbortSignal): Promise<MadeJob>;
+}
+
+/** What jobs are made of; the caller closes it behind them. */
+export type Parts = Omit<InsightOptions, "predictor">;
+
+/** A job that is ready to run regions. */
+export interface MadeJob {
   readonly makeRegion: ReturnType<typeof insightRegions>;
   close(): Promise<void>;
 }
@@ -43,7 +59,6 @@ async function insightJob(parts: Parts, servingUrl: string): Promise<MadeJob> {
   const predictor = connectPredict(servingUrl, { tracing: parts.tracing });
   await predictor.waitReady(PREDICT_START_WAIT_MS);
   return {
-    regions: INSIGHT_REGIONS,
     makeRegion: insightRegions({ ...parts, predictor }),
     close: () => {
       predictor.close();
@@ -71,7 +86,6 @@ async function scorecardJob(
     new Parity(clickHouse, nats, log, share).run(until),
   ]);
   return {
-    regions: SCORECARD_REGIONS,
     makeRegion: scorecardRegions({ ...parts, reference }),
     close: async () => {
       ended.abort();

@@ -46,7 +46,7 @@ export interface NatsSinkOptions<T> {
   /** With it, what the stream holds already is not sent again, however long ago it was stored. */
   readonly stored?: StoredOutputs;
   /** Told when the broker has stored the output. */
-  onStored?(value: T): void;
+  onStored?(value: T, sequence: number): void;
 }
 
 /** Where the outputs of each key group lie, to find the last one. */
@@ -193,7 +193,7 @@ export class NatsSink<T> implements ImmediateSink<T> {
       return;
     }
     this.#pending.delete(number);
-    this.#options.onStored?.(pending.value);
+    this.#options.onStored?.(pending.value, (answer as { seq?: number }).seq ?? 0);
     if (!this.#flowing) this.#recover();
     this.#wake();
   }

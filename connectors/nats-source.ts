@@ -65,6 +65,8 @@ export interface NatsSourceOptions<I> {
   keyGroupOf(subject: string): number;
   readonly traceparentHeader: string;
   readonly log: Log;
+  /** True for a stream whose beginning is removed while it is read. */
+  readonly isPurged?: boolean;
 }
 
 /**
@@ -150,7 +152,7 @@ export class NatsSource<I> implements Source<I> {
           `${from.streamCreated}; this one was made at ${this.#created} and ends at ` +
           `${String(state.last_seq)}. Start with another data directory, or bring the old stream back`,
       );
-    if (next < state.first_seq)
+    if (next < state.first_seq && this.#options.isPurged !== true)
       throw new SourcePositionLostError(
         `the checkpoint needs message ${String(next)} of stream ${stream}, whose first is ` +
           `${String(state.first_seq)}: retention has passed it. Replay the source into a new stream`,
@@ -175,7 +177,11 @@ export class NatsSource<I> implements Source<I> {
     const { created, state } = await this.#info();
     const next = this.#last + 1;
     const isOther = created !== this.#created;
-    if (isOther || next > state.last_seq + 1 || (this.#last > 0 && next < state.first_seq))
+    if (
+      isOther ||
+      next > state.last_seq + 1 ||
+      (this.#last > 0 && next < state.first_seq && this.#options.isPurged !== true)
+    )
       throw new SourcePositionLostError(
         `stream ${this.#options.stream} was read up to message ${String(this.#last)} of the one made at ` +
           `${this.#created}; it was made at ${created} now and holds ${String(state.first_seq)} to ` +

@@ -33,6 +33,7 @@ export {
   MAX_TIME_MS,
   MIN_TIME_MS,
   NO_TIME_MS,
+  type Origin,
   type OutputTag,
   outputTag,
 } from "./runtime/element.ts";
@@ -52,7 +53,7 @@ export type {
   SealedRows,
   TransactionalSink,
 } from "./runtime/sink.ts";
-export type { Source, SourceRecord } from "./runtime/source.ts";
+export type { InBand, Source, SourceRecord, SourceStart } from "./runtime/source.ts";
 export type { KeyedStream, Refused, Stream } from "./runtime/stream.ts";
 export { Quarantine } from "./runtime/quarantine.ts";
 export { type CheckpointReport, Region, type RegionOptions } from "./runtime/region.ts";

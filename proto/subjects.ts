@@ -33,6 +33,15 @@ export const UNKNOWN_GAME = "unknown";
 export const JOBS_BUCKET = "courtside_jobs";
 /** Key-value bucket of who is alive; its entries go when they are not renewed. */
 export const WORKERS_BUCKET = "courtside_workers";
+/** Stream between the stages of jobs that change the key. */
+export const EDGES_STREAM = "EDGES";
+export const EDGES_SUBJECTS = "edge.>";
+
+/** Begins the subjects of one edge: `edge.<job>.<region>.<edge>.<partition>.<producer>`. */
+export function edgeSubject(job: string, region: string, edge: string): string {
+  return `edge.${job}.${region}.${edge}`;
+}
+
 /** Stream of snapshots, for jobs that keep them in the broker. */
 export const SNAPSHOTS_STREAM = "SNAPSHOTS";
 

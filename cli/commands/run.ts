@@ -1,17 +1,17 @@
+import type { NatsConnection } from "@nats-io/nats-core";
 import { systemClock } from "../../base/clock.ts";
 import { UsageError } from "../../base/errors.ts";
-import { createLog } from "../../base/log.ts";
+import { createLog, type Log } from "../../base/log.ts";
 import { migrate } from "../../data/clickhouse/migrate.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
-import { faultFromEnvironment } from "../../base/fault.ts";
+import { type FaultPoint, faultFromEnvironment } from "../../base/fault.ts";
 import { Bucket } from "../../connectors/bucket.ts";
 import { DEFAULT_LEASE_MS, WorkerGroup } from "../../connectors/worker-group.ts";
-import { INSIGHT_JOB } from "../../jobs/insight/insights.ts";
-import { SCORECARD_JOB } from "../../jobs/scorecard/graph.ts";
 import { ensureJobRecord, untilGoing } from "../../jobs/worker/job-record.ts";
-import { Worker } from "../../jobs/worker/worker.ts";
+import { type RegionSeat, Worker } from "../../jobs/worker/worker.ts";
+import type { Region } from "../../operators/mod.ts";
 import { WORKERS_BUCKET } from "../../proto/subjects.ts";
-import { makeJob } from "../job-kinds.ts";
+import { JOB_KINDS, type Parts } from "../job-kinds.ts";
 import { JOB_STORE_OPTIONS, openJobStores } from "../job-stores.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { ensureStreams } from "../../jobs/streams.ts";
@@ -30,16 +30,19 @@ const PORTS = { min: 0, max: 65_535 };
 
 export const command: Command = {
   name: "run",
-  summary: "run a job until it is stopped: insight, scorecard",
+  summary: "Run jobs until they are stopped: insight, scorecard, leaders",
   help: `courtside run insight
-courtside run scorecard
+courtside run insight scorecard leaders
 courtside run insight --nats-url nats://127.0.0.1:4222 --clickhouse-url http://127.0.0.1:8123 --data .courtside/game-night
 
 Start it as often as you like, here or on other machines with the same broker and the same store of checkpoints: the
-workers share the games, and take over those of one that ends. Reads plays from JetStream, keeps the state of every game, asks the model after each play, and writes insights to
-JetStream and rows to ClickHouse. The scorecard compares predictions with results as games end, measures drift of the
-model's inputs, and recomputes a share of the games to see that both paths give the same vectors. A job goes on from its last checkpoint: stop it, kill it, start it again. Prints one JSON
-line when it works: {"ready":true,"service":"insight","port":9464}
+workers share the games, and take over those of one that ends. A job goes on from its last checkpoint: stop it, kill
+it, start it again.
+
+insight keeps the state of every game, asks the model after each play, and writes insights to JetStream and rows to
+ClickHouse. scorecard compares predictions with results as games end, measures drift of the model's inputs, and
+recomputes a share of the games to see that both paths give the same vectors. leaders keeps the league-wide board of
+each hour. Prints one JSON line when all of them work: {"ready":true,"service":"insight","port":9464}
 
   --nats-url URL            broker (default nats://127.0.0.1:4222)
   --clickhouse-url URL      store (default http://127.0.0.1:8123)
@@ -72,72 +75,140 @@ line when it works: {"ready":true,"service":"insight","port":9464}
 };
 
 async function run(context: CommandContext): Promise<number> {
-  const [job, ...rest] = context.positionals;
-  if ((job !== INSIGHT_JOB && job !== SCORECARD_JOB) || rest.length > 0)
-    throw new UsageError(
-      "courtside run takes the name of one job, and there are: insight, scorecard",
-    );
   const { values, signal } = context;
-  const log = createLog(job);
-  const checkpointIntervalMs = integerFlag(values, "checkpoint-interval-ms", CHECKPOINT_MS) ?? 0;
-  const leaseMs = integerFlag(values, "lease-ms", LEASE_MS) ?? 0;
-  const regions = integerFlag(values, "regions", REGIONS);
-  const triesMax = integerFlag(values, "record-tries", TRIES) ?? 1;
-  const fault = faultFromEnvironment();
+  const names = jobNames(context.positionals);
+  const [service = ""] = names;
+  const log = createLog(service);
   const clickHouse = await openClickHouse(String(values["clickhouse-url"]), { signal });
   await migrate(clickHouse);
   const metrics = await createMetrics({
-    service: job,
+    service,
     host: textFlag(values, "host"),
     prometheusPort: integerFlag(values, "prometheus-port", PORTS),
   });
-  const tracing = await createTracing({ service: job, clickhouse: clickHouse, log, metrics });
-  const nats = await openNats(String(values["nats-url"]), { name: `courtside-${job}` });
+  const tracing = await createTracing({ service, clickhouse: clickHouse, log, metrics });
+  const nats = await openNats(String(values["nats-url"]), { name: `courtside-${service}` });
   await ensureStreams(nats);
-  const parts = {
+  const parts: Parts = {
     nats,
     clickHouse,
-    checkpointIntervalMs,
+    checkpointIntervalMs: integerFlag(values, "checkpoint-interval-ms", CHECKPOINT_MS) ?? 0,
     clock: systemClock,
     tracing,
     metrics,
     log,
   };
-  const made = await makeJob(job, parts, values, signal);
+  const jobs = await Promise.all(
+    names.map(async (name) => JOB_KINDS[name]?.make(parts, values, signal)),
+  );
   try {
-    const { blobs, jobs } = await openJobStores(nats, values, fault);
-    const workers = await Bucket.open(nats, WORKERS_BUCKET, { ttlMs: leaseMs });
-    const onReady = once(() => {
+    let waiting = names.length;
+    const onReady = (): void => {
+      waiting -= 1;
+      if (waiting > 0) return;
       metrics.reportHealth({ notReady: () => (signal.aborted ? "stopping" : undefined) });
-      context.stdout(`${JSON.stringify({ ready: true, service: job, port: metrics.port ?? 0 })}\n`);
+      context.stdout(`${JSON.stringify({ ready: true, service, port: metrics.port ?? 0 })}\n`);
+    };
+    await allOrNone(signal, names, async (name, i, until) => {
+      const makeRegion = jobs[i]?.makeRegion;
+      const settings = readWorkerSettings(context, name);
+      if (makeRegion !== undefined)
+        await workOn({ ...settings, nats, log, makeRegion, onReady: once(onReady) }, until);
     });
-    let record = await ensureJobRecord(jobs, job, regions, made.regions);
-    for (;;) {
-      if (record.stopped) onReady();
-      record = await untilGoing(jobs, record, log, signal);
-      if (signal.aborted) return 0;
-      const group = new WorkerGroup(workers, job, leaseMs, systemClock.nowMs());
-      const options = {
-        record,
-        jobs,
-        blobs,
-        log,
-        triesMax,
-        group,
-        fault,
-        makeRegion: made.makeRegion,
-        onReady,
-      };
-      if ((await new Worker(options).run(signal)) === "told") return 0;
-      record = await ensureJobRecord(jobs, job, undefined, made.regions);
-    }
+    return 0;
   } finally {
-    await made.close();
+    for (const job of jobs) await job?.close();
     await nats.close();
     await tracing.shutdown();
     await metrics.shutdown();
     await clickHouse.close();
   }
+}
+
+/** @throws UsageError that names the jobs there are. */
+function jobNames(positionals: readonly string[]): readonly string[] {
+  const known = Object.keys(JOB_KINDS);
+  const names = [...new Set(positionals)];
+  if (names.length === 0 || names.some((name) => !known.includes(name)))
+    throw new UsageError(
+      `courtside run takes the names of jobs, and there are: ${known.join(", ")}`,
+    );
+  return names;
+}
+
+/** What a worker of one job needs besides the job itself. */
+interface WorkerSettings {
+  readonly job: string;
+  readonly leaseMs: number;
+  readonly regions: number | undefined;
+  readonly triesMax: number;
+  readonly fault: FaultPoint;
+  readonly values: CommandContext["values"];
+}
+
+function readWorkerSettings({ values }: CommandContext, job: string): WorkerSettings {
+  return {
+    job,
+    values,
+    leaseMs: integerFlag(values, "lease-ms", LEASE_MS) ?? 0,
+    regions:
+      JOB_KINDS[job]?.hasFixedRegions === true
+        ? undefined
+        : integerFlag(values, "regions", REGIONS),
+    triesMax: integerFlag(values, "record-tries", TRIES) ?? 1,
+    fault: faultFromEnvironment(),
+  };
+}
+
+/** Works on one job until the signal, over stops and restores of it. */
+async function workOn(
+  {
+    job,
+    leaseMs,
+    regions,
+    values,
+    nats,
+    ...rest
+  }: WorkerSettings & {
+    readonly nats: NatsConnection;
+    readonly log: Log;
+    readonly makeRegion: (seat: RegionSeat) => Region;
+    readonly onReady: () => void;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const stores = await openJobStores(nats, values, rest.fault);
+  const workers = await Bucket.open(nats, WORKERS_BUCKET, { ttlMs: leaseMs });
+  const defaultRegions = JOB_KINDS[job]?.regions ?? 1;
+  let record = await ensureJobRecord(stores.jobs, job, regions, defaultRegions);
+  for (;;) {
+    if (record.stopped) rest.onReady();
+    record = await untilGoing(stores.jobs, record, rest.log, signal);
+    if (signal.aborted) return;
+    const group = new WorkerGroup(workers, job, leaseMs, systemClock.nowMs());
+    const worker = new Worker({ ...rest, ...stores, record, group });
+    if ((await worker.run(signal)) === "told") return;
+    record = await ensureJobRecord(stores.jobs, job, undefined, defaultRegions);
+  }
+}
+
+/** Runs all of them until the signal; when one fails, the others are stopped in order. */
+async function allOrNone(
+  signal: AbortSignal,
+  names: readonly string[],
+  work: (name: string, index: number, until: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const failed = new AbortController();
+  const until = AbortSignal.any([signal, failed.signal]);
+  const ends = await Promise.allSettled(
+    names.map(async (name, i) =>
+      work(name, i, until).catch((error: unknown) => {
+        failed.abort();
+        throw error;
+      }),
+    ),
+  );
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
 function once(tell: () => void): () => void {

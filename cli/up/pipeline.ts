@@ -57,6 +57,7 @@ export function pipelineSpecs(
       args: [
         "run",
         "insight",
+        "leaders",
         ...flags({ natsUrl, clickhouseUrl, servingUrl, data: data.root }),
         ...flags({ prometheusPort: ports.prometheus }),
         ...flags({ checkpointIntervalMs: options.checkpointIntervalMs }),

@@ -206,7 +206,13 @@ export class Region implements Coordinator {
       this.#subtasks.flatMap((subtask) => subtask.descriptors()),
       this.#options.allowNonRestoredState,
     );
-    for (const subtask of this.#subtasks) subtask.restore(restored, lost, isFromSavepoint);
+    for (const subtask of this.#subtasks)
+      subtask.restore(restored, lost, isFromSavepoint, this.#indexInStage(subtask.spec));
+  }
+
+  #indexInStage({ name, stage }: SubtaskSpec<unknown>): number {
+    const tasks = this.#subtasks.filter(({ spec }) => spec.stage === stage);
+    return tasks.findIndex(({ spec }) => spec.name === name);
   }
 
   async #loops(signal: AbortSignal): Promise<void> {
@@ -267,14 +273,17 @@ export class Region implements Coordinator {
     const { store, job, keyGroups, fault } = this.#options;
     const parts = this.#subtasks.flatMap(({ spec }) => {
       const part = snapshots.get(spec.name);
-      return part === undefined ? [] : [{ stage: spec.stage, part }];
+      const { stage } = spec;
+      return part === undefined ? [] : [{ stage, index: this.#indexInStage(spec), part }];
     });
     fault?.("after-barrier");
     const changed = new Map<string, Map<number, Uint8Array>>();
-    for (const { stage, part } of parts) {
+    for (const { stage, index, part } of parts) {
       await part.flushed;
       const groups = changed.get(stage) ?? new Map<number, Uint8Array>();
-      for (const [keyGroup, bytes] of await part.states) groups.set(keyGroup, bytes);
+      // State of a task itself lies behind the key groups, each task's at its own place.
+      for (const [keyGroup, bytes] of await part.states)
+        groups.set(keyGroup < keyGroups ? keyGroup : keyGroups + index, bytes);
       changed.set(stage, groups);
     }
     fault?.("after-flush");

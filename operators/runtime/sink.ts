@@ -1,6 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import {
-  type EdgeState,
   type SinkFrontier,
   SinkFrontierSchema,
 } from "../../proto/gen/courtside/v1/checkpoint_pb.ts";
@@ -63,7 +62,7 @@ export interface TransactionalSink<T> {
 export interface EdgeSink<T> {
   readonly mode: "edge";
   readonly uid: string;
-  open(epoch: number, edges: readonly EdgeState[]): Promise<void>;
+  open(epoch: number): Promise<void>;
   write(value: T, eventTimeMs: number, origin: Origin): void;
   watermark(watermarkMs: number, scope: string): void;
   status(idle: boolean): void;
@@ -74,7 +73,6 @@ export interface EdgeSink<T> {
   blocked(): Promise<void> | undefined;
   /** True when a checkpoint should come early, because the stream fills up. */
   full(): boolean;
-  edgeStates(): readonly EdgeState[];
   /** The checkpoint is committed: what lies before its barrier can go. */
   forget(checkpointId: number): Promise<void>;
   close(): Promise<void>;
@@ -143,9 +141,8 @@ export class SinkOperator<T> implements Operator<T> {
     return this.#sink.mode === "transactional" ? undefined : this.#sink.blocked();
   }
 
-  async open(epoch: number, edges: readonly EdgeState[]): Promise<void> {
-    if (this.#sink.mode === "transactional") return this.#sink.open();
-    return this.#sink.open(epoch, edges);
+  async open(epoch: number): Promise<void> {
+    return this.#sink.mode === "transactional" ? this.#sink.open() : this.#sink.open(epoch);
   }
 
   full(): boolean {
@@ -171,10 +168,6 @@ export class SinkOperator<T> implements Operator<T> {
 
   async forget(checkpointId: number): Promise<void> {
     if (this.#sink.mode === "edge") await this.#sink.forget(checkpointId);
-  }
-
-  edgeStates(): readonly EdgeState[] {
-    return this.#sink.mode === "edge" ? this.#sink.edgeStates() : [];
   }
 
   frontier(): SinkFrontier[] {

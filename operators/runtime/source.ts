@@ -10,6 +10,8 @@ export interface SourceRecord<I> {
   readonly sequence: number;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;
+  /** Event time that it was given in the stage before; absent for an input from outside. */
+  readonly eventTimeMs?: number;
 }
 
 /** What a repartition stream carries between its records. */
@@ -44,7 +46,7 @@ export interface Source<I> {
   pauseSplits?(splits: readonly string[]): void;
   /** Position to note when everything up to `sequence` has been taken in. */
   positionAt(sequence: number): SourcePosition;
-  /** Progress of a repartition stream at the barrier that was just taken. */
+  /** Progress of a repartition stream at the barrier that is being taken; asked once a barrier. */
   edgeStates?(): readonly EdgeState[];
   /** True for an input with an end that has been reached. */
   ended(): boolean;

@@ -162,14 +162,22 @@ export class Subtask<I> {
     return descriptorsOf(this.#chain.operators);
   }
 
-  /** @param asChanged - the next snapshot is to hold all of it: none of it is in this region's store. */
-  restore(from: RestoredSnapshot, lost: readonly LostCheckpoint[], asChanged: boolean): void {
+  /**
+   * @param asChanged - the next snapshot is to hold all of it: none of it is in this region's store.
+   * @param index - of this task in its stage, for the state of the task itself.
+   */
+  restore(
+    from: RestoredSnapshot,
+    lost: readonly LostCheckpoint[],
+    asChanged: boolean,
+    index: number,
+  ): void {
     const { first, last } = this.spec.keyGroups;
-    const states = new Map(
-      [...(from.states.get(this.spec.stage) ?? [])].filter(
-        ([group]) => (group >= first && group <= last) || group >= from.keyGroups,
-      ),
-    );
+    const states = new Map<number, Uint8Array>();
+    for (const [group, bytes] of from.states.get(this.spec.stage) ?? []) {
+      if (group >= first && group <= last) states.set(group, bytes);
+      if (group === from.keyGroups + index) states.set(from.keyGroups, bytes);
+    }
     restoreKeyGroups(this.#chain.operators, states);
     if (asChanged) for (const group of states.keys()) this.#dirty.add(group);
     for (const sink of this.#sinks) sink.restore(from.frontiers, lost);
@@ -178,7 +186,7 @@ export class Subtask<I> {
 
   async open(from: RestoredSnapshot | undefined, epoch: number): Promise<void> {
     this.#barrier = this.#coordinator.barrierId();
-    for (const sink of this.#sinks) await sink.open(epoch, from?.edges ?? []);
+    for (const sink of this.#sinks) await sink.open(epoch);
     const position = from === undefined ? undefined : this.#positionIn(from);
     this.#sequence = Number(position?.sequence ?? 0n);
     this.#snapshotSequence = this.#sequence;
@@ -326,10 +334,7 @@ export class Subtask<I> {
     const flushed = Promise.all(this.#sinks.map(async (sink) => sink.barrier(id)));
     // A rejection is looked at when the other subtasks have come so far.
     flushed.catch(() => {});
-    const edges = [
-      ...(this.spec.source.edgeStates?.() ?? []),
-      ...this.#sinks.flatMap((sink) => sink.edgeStates()),
-    ];
+    const edges = this.spec.source.edgeStates?.() ?? [];
     const position = this.spec.source.positionAt(this.#sequence);
     position.firstKeyGroup = this.spec.keyGroups.first;
     position.lastKeyGroup = this.spec.keyGroups.last;

@@ -110,7 +110,7 @@ export class Cluster {
 
   #worker(index: number, regions: number | undefined): Service {
     const { leaseMs, flags = [] } = this.#options;
-    const args = [MAIN, "run", "insight", "--checkpoint-interval-ms=300", ...flags];
+    const args = [MAIN, "run", "insight", "leaders", "--checkpoint-interval-ms=300", ...flags];
     args.push(`--nats-url=${this.natsUrl}`, `--clickhouse-url=${this.clickhouseUrl}`);
     args.push(`--serving-url=${this.servingUrl}`, `--lease-ms=${String(leaseMs)}`);
     args.push(`--checkpoints=${join(this.folder, "checkpoints")}`);

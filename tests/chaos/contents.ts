@@ -21,6 +21,8 @@ export const TABLES: readonly string[] = [
   "scoring_runs",
   "game_results",
   "dead_letters",
+  // Its rows depend on when a window's changes came together; its latest boards do not.
+  "league_leaders_current",
 ];
 const STORED_LIMIT_MS = 120_000;
 
@@ -36,6 +38,7 @@ export async function contentsOf(cluster: Cluster, replay: ReplayCounts): Promis
   const client = await openClickHouse(cluster.clickhouseUrl);
   try {
     await untilStored(client, replay);
+    await untilQuiet(client);
     const tables = new Map<string, readonly string[]>();
     for (const table of TABLES) tables.set(table, await rowsOf(client, table));
     return { tables, insights: await insightsOf(cluster) };
@@ -103,6 +106,20 @@ async function untilStored(client: ClickHouseClient, replay: ReplayCounts): Prom
           `${String(replay.dead_letters)} dead letters`,
       );
     await delay(100);
+  }
+}
+
+/** The board says its last word a second behind the last score, and a checkpoint. */
+async function untilQuiet(client: ClickHouseClient): Promise<void> {
+  let last = "";
+  for (let same = 0; same < 5; same += 1) {
+    await delay(500);
+    const text = JSON.stringify([
+      await rowsOf(client, "league_leaders"),
+      await rowsOf(client, "predictions"),
+    ]);
+    if (text !== last) same = 0;
+    last = text;
   }
 }
 

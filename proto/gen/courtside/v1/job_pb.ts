@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file courtside/v1/job.proto.
  */
 export const file_courtside_v1_job: GenFile = /*@__PURE__*/
-  fileDesc("ChZjb3VydHNpZGUvdjEvam9iLnByb3RvEgxjb3VydHNpZGUudjEitwIKDUluc2lnaHRSZWNvcmQSDwoHZ2FtZV9pZBgBIAEoCRIrCglnYW1lX2luZm8YAiABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIqCgRwbGF5GAMgASgLMhouY291cnRzaWRlLnYxLkFuYWx5c2VkUGxheUgAEi8KC3RlYW1fd2luZG93GAQgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABImCgNib3gYBSABKAsyFy5jb3VydHNpZGUudjEuQm94VXBkYXRlSAASMwoNd2luZG93X2NoYW5nZRgGIAEoCzIaLmNvdXJ0c2lkZS52MS5XaW5kb3dDaGFuZ2VIABImCgRtYXJrGAcgASgLMhYuY291cnRzaWRlLnYxLkdhbWVNYXJrSABCBgoEYm9keSJ2CgxXaW5kb3dDaGFuZ2USFAoMZ2FtZV90aW1lX21zGAEgASgDEigKB3JlbW92ZWQYAiABKAsyFy5jb3VydHNpZGUudjEuUGxheUV2ZW50EiYKBWFkZGVkGAMgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudCIwCghHYW1lTWFyaxIUCgxnYW1lX3RpbWVfbXMYASABKAMSDgoGY2xvc2VkGAIgASgIIqkECgxBbmFseXNlZFBsYXkSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEi0KCGZlYXR1cmVzGAMgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3ISJwoFbG9hZHMYBCADKAsyGC5jb3VydHNpZGUudjEuUGxheWVyTG9hZBIrCglydW5fZ3Jvd24YBSABKAsyGC5jb3VydHNpZGUudjEuU2NvcmluZ1J1bhIoCgZyZXN1bHQYBiABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdBIsCgpwcmVkaWN0aW9uGAcgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SFAoMZ2FtZV90aW1lX21zGAggASgDEhMKC3RyYWNlcGFyZW50GAkgASgJEg8KB2VkaXRpb24YCiABKA0SEAoIY29ycmVjdHMYCyABKAgSEgoKaXNfZGVyaXZlZBgMIAEoCBIaChJyZXRyYWN0ZWRfbG9hZF9pZHMYDSADKA0SFQoNcnVuX3JldHJhY3RlZBgOIAEoCBIYChByZXN1bHRfcmV0cmFjdGVkGA8gASgIEhUKDWlzX3N1cGVyc2VkZWQYECABKAgSJwoFdGltZXMYFCABKAsyGC5jb3VydHNpZGUudjEuU3RhZ2VUaW1lcyKUAQoKU3RhZ2VUaW1lcxIRCglzdG9yZWRfbXMYASABKAESEwoLcmVjZWl2ZWRfbXMYAiABKAESEgoKc3RhcnRlZF9tcxgDIAEoARIRCglmb2xkZWRfbXMYBCABKAESEQoJY2FsbGVkX21zGAUgASgBEhMKC2Fuc3dlcmVkX21zGAYgASgBEg8KB2xlZnRfbXMYByABKAEizwIKB0dhbWVMb2cSDgoGc3RhcnRzGAEgAygNEgwKBGVuZHMYAiADKA0SNwoJcmV2aXNpb25zGAMgAygLMiQuY291cnRzaWRlLnYxLkdhbWVMb2cuUmV2aXNpb25zRW50cnkSDgoGcGFja2VkGAQgAygMEhIKCnBhY2tlZF9tYXgYBSADKA0SDgoGcmVjZW50GAYgAygMEhIKCnJlY2VudF9tYXgYDCABKA0SEAoIYWNjb3VudHMYByABKA0SDwoHZWRpdGlvbhgIIAEoDRIRCglnYW1lX292ZXIYCSABKAgSDgoGY2xvc2VkGAogASgIEi0KCXNuYXBzaG90cxgLIAMoCzIaLmNvdXJ0c2lkZS52MS5Gb2xkU25hcHNob3QaMAoOUmV2aXNpb25zRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgNOgI4ASIyCghQbGF5TGlzdBImCgVwbGF5cxgBIAMoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQiQgoMRm9sZFNuYXBzaG90EhMKC3BsYXlfbnVtYmVyGAEgASgNEgwKBGdhbWUYAiABKAwSDwoHcGxheWVycxgDIAEoDCIhCg1GaW5pc2hlZEdhbWVzEhAKCGdhbWVfaWRzGAEgAygJIuoBChZUZWFtV2luZG93QWNjdW11bGF0b3JzEhQKDGhvbWVfdGVhbV9pZBgBIAEoDRIUCgxhd2F5X3RlYW1faWQYAiABKA0SLQoEaG9tZRgDIAEoCzIfLmNvdXJ0c2lkZS52MS5XaW5kb3dBY2N1bXVsYXRvchItCgRhd2F5GAQgASgLMh8uY291cnRzaWRlLnYxLldpbmRvd0FjY3VtdWxhdG9yEg0KBXBsYXlzGAUgASgNEg8KB2NoYW5nZXMYBiABKA0SEgoKaG9tZV9wbGF5cxgHIAEoDRISCgphd2F5X3BsYXlzGAggASgNYgZwcm90bzM", [file_courtside_v1_insight, file_courtside_v1_play, file_courtside_v1_state]);
+  fileDesc("ChZjb3VydHNpZGUvdjEvam9iLnByb3RvEgxjb3VydHNpZGUudjEitwIKDUluc2lnaHRSZWNvcmQSDwoHZ2FtZV9pZBgBIAEoCRIrCglnYW1lX2luZm8YAiABKAsyFi5jb3VydHNpZGUudjEuR2FtZUluZm9IABIqCgRwbGF5GAMgASgLMhouY291cnRzaWRlLnYxLkFuYWx5c2VkUGxheUgAEi8KC3RlYW1fd2luZG93GAQgASgLMhguY291cnRzaWRlLnYxLlRlYW1XaW5kb3dIABImCgNib3gYBSABKAsyFy5jb3VydHNpZGUudjEuQm94VXBkYXRlSAASMwoNd2luZG93X2NoYW5nZRgGIAEoCzIaLmNvdXJ0c2lkZS52MS5XaW5kb3dDaGFuZ2VIABImCgRtYXJrGAcgASgLMhYuY291cnRzaWRlLnYxLkdhbWVNYXJrSABCBgoEYm9keSJ2CgxXaW5kb3dDaGFuZ2USFAoMZ2FtZV90aW1lX21zGAEgASgDEigKB3JlbW92ZWQYAiABKAsyFy5jb3VydHNpZGUudjEuUGxheUV2ZW50EiYKBWFkZGVkGAMgASgLMhcuY291cnRzaWRlLnYxLlBsYXlFdmVudCIwCghHYW1lTWFyaxIUCgxnYW1lX3RpbWVfbXMYASABKAMSDgoGY2xvc2VkGAIgASgIIqkECgxBbmFseXNlZFBsYXkSJQoEcGxheRgBIAEoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQSJgoFc3RhdGUYAiABKAsyFy5jb3VydHNpZGUudjEuR2FtZVN0YXRlEi0KCGZlYXR1cmVzGAMgASgLMhsuY291cnRzaWRlLnYxLkZlYXR1cmVWZWN0b3ISJwoFbG9hZHMYBCADKAsyGC5jb3VydHNpZGUudjEuUGxheWVyTG9hZBIrCglydW5fZ3Jvd24YBSABKAsyGC5jb3VydHNpZGUudjEuU2NvcmluZ1J1bhIoCgZyZXN1bHQYBiABKAsyGC5jb3VydHNpZGUudjEuR2FtZVJlc3VsdBIsCgpwcmVkaWN0aW9uGAcgASgLMhguY291cnRzaWRlLnYxLlByZWRpY3Rpb24SFAoMZ2FtZV90aW1lX21zGAggASgDEhMKC3RyYWNlcGFyZW50GAkgASgJEg8KB2VkaXRpb24YCiABKA0SEAoIY29ycmVjdHMYCyABKAgSEgoKaXNfZGVyaXZlZBgMIAEoCBIaChJyZXRyYWN0ZWRfbG9hZF9pZHMYDSADKA0SFQoNcnVuX3JldHJhY3RlZBgOIAEoCBIYChByZXN1bHRfcmV0cmFjdGVkGA8gASgIEhUKDWlzX3N1cGVyc2VkZWQYECABKAgSJwoFdGltZXMYFCABKAsyGC5jb3VydHNpZGUudjEuU3RhZ2VUaW1lcyKUAQoKU3RhZ2VUaW1lcxIRCglzdG9yZWRfbXMYASABKAESEwoLcmVjZWl2ZWRfbXMYAiABKAESEgoKc3RhcnRlZF9tcxgDIAEoARIRCglmb2xkZWRfbXMYBCABKAESEQoJY2FsbGVkX21zGAUgASgBEhMKC2Fuc3dlcmVkX21zGAYgASgBEg8KB2xlZnRfbXMYByABKAEizwIKB0dhbWVMb2cSDgoGc3RhcnRzGAEgAygNEgwKBGVuZHMYAiADKA0SNwoJcmV2aXNpb25zGAMgAygLMiQuY291cnRzaWRlLnYxLkdhbWVMb2cuUmV2aXNpb25zRW50cnkSDgoGcGFja2VkGAQgAygMEhIKCnBhY2tlZF9tYXgYBSADKA0SDgoGcmVjZW50GAYgAygMEhIKCnJlY2VudF9tYXgYDCABKA0SEAoIYWNjb3VudHMYByABKA0SDwoHZWRpdGlvbhgIIAEoDRIRCglnYW1lX292ZXIYCSABKAgSDgoGY2xvc2VkGAogASgIEi0KCXNuYXBzaG90cxgLIAMoCzIaLmNvdXJ0c2lkZS52MS5Gb2xkU25hcHNob3QaMAoOUmV2aXNpb25zRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgNOgI4ASIyCghQbGF5TGlzdBImCgVwbGF5cxgBIAMoCzIXLmNvdXJ0c2lkZS52MS5QbGF5RXZlbnQiQgoMRm9sZFNuYXBzaG90EhMKC3BsYXlfbnVtYmVyGAEgASgNEgwKBGdhbWUYAiABKAwSDwoHcGxheWVycxgDIAEoDCIhCg1GaW5pc2hlZEdhbWVzEhAKCGdhbWVfaWRzGAEgAygJIuoBChZUZWFtV2luZG93QWNjdW11bGF0b3JzEhQKDGhvbWVfdGVhbV9pZBgBIAEoDRIUCgxhd2F5X3RlYW1faWQYAiABKA0SLQoEaG9tZRgDIAEoCzIfLmNvdXJ0c2lkZS52MS5XaW5kb3dBY2N1bXVsYXRvchItCgRhd2F5GAQgASgLMh8uY291cnRzaWRlLnYxLldpbmRvd0FjY3VtdWxhdG9yEg0KBXBsYXlzGAUgASgNEg8KB2NoYW5nZXMYBiABKA0SEgoKaG9tZV9wbGF5cxgHIAEoDRISCgphd2F5X3BsYXlzGAggASgNIn8KDFBsYXllclBvaW50cxIRCglwbGF5ZXJfaWQYASABKA0SEwoLcGxheWVyX25hbWUYAiABKAkSDwoHdGVhbV9pZBgDIAEoDRIOCgZwb2ludHMYBCABKBESFQoNZXZlbnRfdGltZV9tcxgFIAEoAxIPCgdnYW1lX2lkGAYgASgJIooBCgtTY29yZWRQbGF5cxIzCgVwbGF5cxgBIAMoCzIkLmNvdXJ0c2lkZS52MS5TY29yZWRQbGF5cy5QbGF5c0VudHJ5GkYKClBsYXlzRW50cnkSCwoDa2V5GAEgASgNEicKBXZhbHVlGAIgASgLMhguY291cnRzaWRlLnYxLlNjb3JlZFBsYXk6AjgBIkEKClNjb3JlZFBsYXkSEAoIcmV2aXNpb24YASABKA0SEQoJcGxheWVyX2lkGAIgASgNEg4KBnBvaW50cxgDIAEoESKlAQoMTGVhZ3VlVG90YWxzEjgKB3BsYXllcnMYASADKAsyJy5jb3VydHNpZGUudjEuTGVhZ3VlVG90YWxzLlBsYXllcnNFbnRyeRIPCgdjaGFuZ2VzGAIgASgNGkoKDFBsYXllcnNFbnRyeRILCgNrZXkYASABKA0SKQoFdmFsdWUYAiABKAsyGi5jb3VydHNpZGUudjEuUGxheWVyUG9pbnRzOgI4ASKIAQoMTGVhZ3VlTGVhZGVyEhcKD3dpbmRvd19zdGFydF9tcxgBIAEoAxIVCg13aW5kb3dfZW5kX21zGAIgASgDEgwKBHJhbmsYAyABKA0SKQoFdG90YWwYBCABKAsyGi5jb3VydHNpZGUudjEuUGxheWVyUG9pbnRzEg8KB2NoYW5nZXMYBSABKA1iBnByb3RvMw", [file_courtside_v1_insight, file_courtside_v1_play, file_courtside_v1_state]);
 
 /**
  * One record behind the game operator.
@@ -557,4 +557,167 @@ export type TeamWindowAccumulators = Message<"courtside.v1.TeamWindowAccumulator
  */
 export const TeamWindowAccumulatorsSchema: GenMessage<TeamWindowAccumulators> = /*@__PURE__*/
   messageDesc(file_courtside_v1_job, 9);
+
+/**
+ * What one play changed of a player's points, on its way to the league-wide board.
+ *
+ * @generated from message courtside.v1.PlayerPoints
+ */
+export type PlayerPoints = Message<"courtside.v1.PlayerPoints"> & {
+  /**
+   * @generated from field: uint32 player_id = 1;
+   */
+  playerId: number;
+
+  /**
+   * @generated from field: string player_name = 2;
+   */
+  playerName: string;
+
+  /**
+   * @generated from field: uint32 team_id = 3;
+   */
+  teamId: number;
+
+  /**
+   * Negative when a correction takes points back.
+   *
+   * @generated from field: sint32 points = 4;
+   */
+  points: number;
+
+  /**
+   * @generated from field: int64 event_time_ms = 5;
+   */
+  eventTimeMs: bigint;
+
+  /**
+   * @generated from field: string game_id = 6;
+   */
+  gameId: string;
+};
+
+/**
+ * Describes the message courtside.v1.PlayerPoints.
+ * Use `create(PlayerPointsSchema)` to create a new message.
+ */
+export const PlayerPointsSchema: GenMessage<PlayerPoints> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 10);
+
+/**
+ * Points that each play of a game brought, so that a repetition changes nothing and a correction changes the rest.
+ *
+ * @generated from message courtside.v1.ScoredPlays
+ */
+export type ScoredPlays = Message<"courtside.v1.ScoredPlays"> & {
+  /**
+   * By play number.
+   *
+   * @generated from field: map<uint32, courtside.v1.ScoredPlay> plays = 1;
+   */
+  plays: { [key: number]: ScoredPlay };
+};
+
+/**
+ * Describes the message courtside.v1.ScoredPlays.
+ * Use `create(ScoredPlaysSchema)` to create a new message.
+ */
+export const ScoredPlaysSchema: GenMessage<ScoredPlays> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 11);
+
+/**
+ * @generated from message courtside.v1.ScoredPlay
+ */
+export type ScoredPlay = Message<"courtside.v1.ScoredPlay"> & {
+  /**
+   * @generated from field: uint32 revision = 1;
+   */
+  revision: number;
+
+  /**
+   * @generated from field: uint32 player_id = 2;
+   */
+  playerId: number;
+
+  /**
+   * @generated from field: sint32 points = 3;
+   */
+  points: number;
+};
+
+/**
+ * Describes the message courtside.v1.ScoredPlay.
+ * Use `create(ScoredPlaySchema)` to create a new message.
+ */
+export const ScoredPlaySchema: GenMessage<ScoredPlay> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 12);
+
+/**
+ * Points of all players of the league within one window.
+ *
+ * @generated from message courtside.v1.LeagueTotals
+ */
+export type LeagueTotals = Message<"courtside.v1.LeagueTotals"> & {
+  /**
+   * By player id.
+   *
+   * @generated from field: map<uint32, courtside.v1.PlayerPoints> players = 1;
+   */
+  players: { [key: number]: PlayerPoints };
+
+  /**
+   * How many changes are in the sums.
+   *
+   * @generated from field: uint32 changes = 2;
+   */
+  changes: number;
+};
+
+/**
+ * Describes the message courtside.v1.LeagueTotals.
+ * Use `create(LeagueTotalsSchema)` to create a new message.
+ */
+export const LeagueTotalsSchema: GenMessage<LeagueTotals> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 13);
+
+/**
+ * One line of the board.
+ *
+ * @generated from message courtside.v1.LeagueLeader
+ */
+export type LeagueLeader = Message<"courtside.v1.LeagueLeader"> & {
+  /**
+   * @generated from field: int64 window_start_ms = 1;
+   */
+  windowStartMs: bigint;
+
+  /**
+   * @generated from field: int64 window_end_ms = 2;
+   */
+  windowEndMs: bigint;
+
+  /**
+   * @generated from field: uint32 rank = 3;
+   */
+  rank: number;
+
+  /**
+   * @generated from field: courtside.v1.PlayerPoints total = 4;
+   */
+  total?: PlayerPoints | undefined;
+
+  /**
+   * Changes that the board of this window had seen.
+   *
+   * @generated from field: uint32 changes = 5;
+   */
+  changes: number;
+};
+
+/**
+ * Describes the message courtside.v1.LeagueLeader.
+ * Use `create(LeagueLeaderSchema)` to create a new message.
+ */
+export const LeagueLeaderSchema: GenMessage<LeagueLeader> = /*@__PURE__*/
+  messageDesc(file_courtside_v1_job, 14);
 
