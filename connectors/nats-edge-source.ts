@@ -2,7 +2,6 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import { create } from "@bufbuild/protobuf";
 import {
   BarrierAligner,
-  FencedError,
   type InBand,
   type Source,
   type SourceRecord,
@@ -47,13 +46,13 @@ type Element<I> = SourceRecord<I> | InBand;
 /**
  * Reads one partition of an edge. Frames are taken by producer and number: repeats are dropped, what came too early
  * waits. A producer whose barrier has come is held until all barriers have; the watermark is the least over the
- * producers that are not idle. Frames of an older epoch are what was sent behind the barrier that this one started
- * from, or a zombie's: both are made again, so they are dropped. One of a newer epoch says that this is the zombie.
+ * producers that are not idle. Only frames of its own epoch are read: what an older one has sent behind the barrier
+ * that this one started from is made again, and what a zombie still sends counts nowhere.
  */
 export class NatsEdgeSource<I> implements Source<I> {
   readonly inBand = true;
   readonly #options: NatsEdgeSourceOptions<I>;
-  readonly #source: NatsSource<EdgeFrame>;
+  #source: NatsSource<EdgeFrame> | undefined;
   readonly #channels: readonly Channel[];
   readonly #aligner: BarrierAligner;
   readonly #valve: WatermarkValve;
@@ -65,13 +64,6 @@ export class NatsEdgeSource<I> implements Source<I> {
 
   constructor(options: NatsEdgeSourceOptions<I>) {
     this.#options = options;
-    this.#source = new NatsSource<EdgeFrame>({
-      ...options,
-      subject: `${options.subject}.${String(options.partition)}.>`,
-      decode: (message) => decodeEdgeFrame(message.data),
-      keyGroupOf: () => options.partition,
-      isPurged: true,
-    });
     this.#channels = options.producers.map(() => ({
       next: 1,
       early: new Map(),
@@ -104,6 +96,13 @@ export class NatsEdgeSource<I> implements Source<I> {
         // So that what was late before is late again.
         if (channel >= 0) this.#advance(channel, Number(each.watermarkMs));
       }
+    this.#source = new NatsSource<EdgeFrame>({
+      ...this.#options,
+      subject: `${this.#options.subject}.${String(epoch)}.${String(partition)}.>`,
+      decode: (message) => decodeEdgeFrame(message.data),
+      keyGroupOf: () => partition,
+      isPurged: true,
+    });
     await this.#source.open(
       create(SourcePositionSchema, {
         stream,
@@ -115,7 +114,8 @@ export class NatsEdgeSource<I> implements Source<I> {
 
   async poll(maxRecords: number, waitMs: number): Promise<readonly Element<I>[]> {
     if (this.#elements.length === 0)
-      for (const { value } of await this.#source.poll(maxRecords, waitMs)) this.#take(value);
+      for (const { value } of (await this.#source?.poll(maxRecords, waitMs)) ?? [])
+        this.#take(value);
     const elements = this.#elements;
     this.#elements = [];
     return elements;
@@ -135,7 +135,7 @@ export class NatsEdgeSource<I> implements Source<I> {
   }
 
   async close(): Promise<void> {
-    await this.#source.close();
+    await this.#source?.close();
   }
 
   #progress(): EdgeState[] {
@@ -157,11 +157,7 @@ export class NatsEdgeSource<I> implements Source<I> {
   }
 
   #take(frame: EdgeFrame): void {
-    if (frame.epoch < this.#epoch) return;
-    if (frame.epoch > this.#epoch)
-      throw new FencedError(
-        `${frame.producer} writes with a newer epoch: this worker was overtaken`,
-      );
+    if (frame.epoch !== this.#epoch) return;
     const channel = this.#channels[this.#options.producers.indexOf(frame.producer)];
     const number = Number(frame.number);
     if (channel === undefined || number < channel.next || channel.early.has(number)) return;

@@ -35,7 +35,7 @@ export interface EdgeOptions {
   readonly connection: NatsConnection;
   /** Stream of the broker that holds it. */
   readonly stream: string;
-  /** Begins every subject: `edge.<job>.<region>.<edge>`. */
+  /** Begins every subject: `edge.<job>.<region>.<edge>`; epoch, partition and producer follow. */
   readonly subject: string;
   readonly traceparentHeader: string;
   readonly log: Log;
@@ -53,7 +53,8 @@ export interface NatsEdgeSinkOptions<T> extends EdgeOptions {
 }
 
 interface Partition {
-  readonly subject: string;
+  /** Holds the epoch: frames of different owners never lie under one subject. */
+  subject: string;
   records: EdgeRecord[];
   sizeBytes: number;
   frames: number;
@@ -109,8 +110,8 @@ export class NatsEdgeSink<T> implements EdgeSink<T> {
     this.uid = options.uid;
     this.#options = options;
     const { connection, traceparentHeader, log, subject, producer } = options;
-    this.#partitions = Array.from({ length: options.partitions }, (_, i) => ({
-      subject: `${subject}.${String(i)}.${producer}`,
+    this.#partitions = Array.from({ length: options.partitions }, () => ({
+      subject: "",
       records: [],
       sizeBytes: 0,
       frames: 0,
@@ -134,9 +135,14 @@ export class NatsEdgeSink<T> implements EdgeSink<T> {
 
   async open(epoch: number): Promise<void> {
     this.#epoch = epoch;
-    this.#manager = await jetstreamManager(this.#options.connection, { checkAPI: false });
-    for (const { subject } of this.#partitions)
-      await this.#manager.streams.purge(this.#options.stream, { filter: subject });
+    const { connection, stream, subject, producer } = this.#options;
+    this.#manager = await jetstreamManager(connection, { checkAPI: false });
+    for (const [i, partition] of this.#partitions.entries())
+      partition.subject = `${subject}.${String(epoch)}.${String(i)}.${producer}`;
+    const { state } = await this.#manager.streams.info(stream, { subjects_filter: `${subject}.>` });
+    for (const old of Object.keys(state.subjects ?? {}))
+      if (Number(old.slice(subject.length + 1).split(".")[0]) < epoch)
+        await this.#manager.streams.purge(stream, { filter: old });
     await this.#sink.open(epoch);
   }
 

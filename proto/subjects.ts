@@ -37,7 +37,7 @@ export const WORKERS_BUCKET = "courtside_workers";
 export const EDGES_STREAM = "EDGES";
 export const EDGES_SUBJECTS = "edge.>";
 
-/** Begins the subjects of one edge: `edge.<job>.<region>.<edge>.<partition>.<producer>`. */
+/** Begins the subjects of one edge: `edge.<job>.<region>.<edge>.<epoch>.<partition>.<producer>`. */
 export function edgeSubject(job: string, region: string, edge: string): string {
   return `edge.${job}.${region}.${edge}`;
 }
