@@ -113,7 +113,7 @@ function collector(
 }
 
 function ranker(
-  { clickHouse, tracing, log }: LeadersOptions,
+  { clickHouse, log }: LeadersOptions,
   edge: EdgeOptions,
   { name, fault }: RegionSeat,
 ): SubtaskSpec<PlayerPoints> {
@@ -145,7 +145,6 @@ function ranker(
             points: total?.points ?? 0,
             changes,
           }),
-        tracing,
         log,
         fault,
       }),

@@ -10,8 +10,6 @@ export interface SourceRecord<I> {
   readonly sequence: number;
   /** W3C `traceparent`, or empty. */
   readonly traceparent: string;
-  /** Event time that it was given in the stage before; absent for an input from outside. */
-  readonly eventTimeMs?: number;
 }
 
 /** What a repartition stream carries between its records. */
