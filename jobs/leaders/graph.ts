@@ -18,7 +18,7 @@ import {
   LeagueTotalsSchema,
   type PlayerPoints,
   PlayerPointsSchema,
-  ScoredPlaySchema,
+  BoardPlaySchema,
 } from "../../proto/gen/courtside/v1/job_pb.ts";
 import { type PlayEvent, PlayKind } from "../../proto/gen/courtside/v1/play_pb.ts";
 import type { FrameInput } from "../insight/input.ts";
@@ -65,7 +65,7 @@ export function rankGraph(leaders: TransactionalSink<LeagueLeader>): JobGraph<Pl
   return graph;
 }
 
-const scoredState = { scored: mapState(protoCodec(ScoredPlaySchema)) };
+const scoredState = { scored: mapState(protoCodec(BoardPlaySchema)) };
 
 /** Play numbers that have scored are remembered with what they brought: repetitions bring nothing, corrections the rest. */
 const scoredPlays: KeyedProcess<PlayEvent, PlayerPoints, typeof scoredState> = {
@@ -80,7 +80,7 @@ const scoredPlays: KeyedProcess<PlayEvent, PlayerPoints, typeof scoredState> = {
     if (before === undefined && points === 0 && play.revision <= 1) return;
     scored.set(
       key,
-      create(ScoredPlaySchema, { revision: play.revision, playerId: play.actorId, points }),
+      create(BoardPlaySchema, { revision: play.revision, playerId: play.actorId, points }),
     );
     if (before !== undefined && before.points !== 0)
       context.emit(change(play, before.playerId, -before.points));
