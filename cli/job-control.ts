@@ -35,7 +35,7 @@ export interface JobControl extends JobStores {
 
 /** Opens what the flags name, and closes it behind `use`. */
 export async function withJobControl<T>(
-  { values }: CommandContext,
+  { values }: Pick<CommandContext, "values">,
   use: (control: JobControl) => Promise<T>,
 ): Promise<T> {
   const data =

@@ -23,27 +23,41 @@ interface RegionRow {
 /** Prints who has which regions of a job, and how far each is. */
 export async function showJobStatus(context: CommandContext, job: string): Promise<number> {
   return withJobControl(context, async (control) => {
-    const found = await control.record(job);
-    const regions = await regionRows(control, job, found);
-    const { record } = found;
-    const state = record.stopped ? "stopped with a savepoint" : "";
+    const status = await jobStatus(control, job);
+    const { generation, savepoint, stopped, regions } = status;
+    const state = stopped ? "stopped with a savepoint" : "";
     if (context.values["json"] === true) {
-      const { generation, keyGroups: key_groups, stopped } = record;
-      const savepoint = record.savepoint;
-      const workers = await control.members(job);
-      context.stdout(
-        `${JSON.stringify({ job, generation, key_groups, stopped, savepoint, workers, regions })}\n`,
-      );
+      context.stdout(`${JSON.stringify(status)}\n`);
       return 0;
     }
     context.stdout(
-      `job ${job}, generation ${String(record.generation)}` +
-        (record.savepoint === "" ? "" : `, from savepoint ${record.savepoint}`) +
+      `job ${job}, generation ${String(generation)}` +
+        (savepoint === "" ? "" : `, from savepoint ${savepoint}`) +
         (state === "" ? "" : `, ${state}`) +
         `\n\n${statusTable(regions)}`,
     );
     return 0;
   });
+}
+
+/** What `courtside jobs --json` prints. */
+export interface JobStatus {
+  readonly job: string;
+  readonly generation: number;
+  readonly key_groups: number;
+  readonly stopped: boolean;
+  readonly savepoint: string;
+  readonly workers: Awaited<ReturnType<JobControl["members"]>>;
+  readonly regions: readonly RegionRow[];
+}
+
+/** Who has which regions of a job, and how far each is. */
+export async function jobStatus(control: JobControl, job: string): Promise<JobStatus> {
+  const found = await control.record(job);
+  const regions = await regionRows(control, job, found);
+  const workers = await control.members(job);
+  const { generation, keyGroups: key_groups, stopped, savepoint } = found.record;
+  return { job, generation, key_groups, stopped, savepoint, workers, regions };
 }
 
 async function regionRows(

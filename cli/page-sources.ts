@@ -1,13 +1,22 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ClickHouseClient } from "@clickhouse/client";
+import { create } from "@bufbuild/protobuf";
+import { CourtsideError } from "../base/errors.ts";
 import { type PageSources } from "../dashboard/api.ts";
 import { MAX_CONSOLE_ROWS, type StoreReader } from "../dashboard/store.ts";
-import { type ModelEntry, type SqlAnswer } from "../dashboard/wire-views.ts";
+import { type Contribution } from "../dashboard/wire.ts";
+import { type JobStand, type ModelEntry, type SqlAnswer } from "../dashboard/wire-views.ts";
 import { openClickHouse } from "../data/clickhouse/client.ts";
 import { FEATURES } from "../features/mod.ts";
 import { checkReadOnly, READER_SETTINGS, sqlErrorFrom } from "../local/clickhouse/read-only-sql.ts";
+import { INSIGHT_JOB } from "../jobs/insight/insights.ts";
 import { askOf } from "./ask.ts";
+import { type PlayInsight } from "../proto/gen/courtside/v1/insight_pb.ts";
+import { PredictRequestSchema } from "../proto/gen/courtside/v1/predict_service_pb.ts";
+import { type PredictClient } from "../serving/client.ts";
+import { withJobControl } from "./job-control.ts";
+import { jobStatus } from "./job-status.ts";
 import { readAliases } from "../serving/model/aliases.ts";
 import { parseCard } from "../serving/model/card.ts";
 import { CARD_FILE } from "../serving/model/registry.ts";
@@ -22,6 +31,9 @@ export interface PageSourceOptions {
   readonly modelsFolder: string;
   readonly metricsUrl: string | undefined;
   readonly grafanaUrl: string | undefined;
+  /** Broker of the insight job. */
+  readonly natsUrl: string;
+  readonly predict: PredictClient | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -29,7 +41,7 @@ export interface PageSourceOptions {
 export async function openPageSources(
   options: PageSourceOptions,
 ): Promise<{ sources: PageSources; close(): Promise<void> }> {
-  const { clickhouseUrl, modelsFolder, metricsUrl, grafanaUrl, signal } = options;
+  const { clickhouseUrl, modelsFolder, metricsUrl, grafanaUrl, natsUrl, predict, signal } = options;
   const client =
     clickhouseUrl === undefined
       ? undefined
@@ -40,6 +52,9 @@ export async function openPageSources(
       features: FEATURES,
       models: async () => modelEntries(modelsFolder),
       metrics: metricsUrl === undefined ? undefined : async () => metricsText(metricsUrl),
+      job: async () => insightJob(natsUrl),
+      predict: predict !== undefined,
+      explain: predict === undefined ? undefined : async (insight) => explain(predict, insight),
       grafanaUrl,
     },
     close: async () => client?.close(),
@@ -104,6 +119,45 @@ async function modelEntries(folder: string): Promise<ModelEntry[]> {
     });
   }
   return entries.toSorted((a, b) => b.aliases.length - a.aliases.length);
+}
+
+/** Time for the scoring server to explain one state; it takes milliseconds. */
+const EXPLAIN_DEADLINE_MS = 1_500;
+
+/**
+ * Why the model that predicted said so: its contributions to the log odds since tip-off, as their shares of the way that the
+ * probability went. Null when that version is gone or explains nothing.
+ */
+async function explain(
+  client: PredictClient,
+  { state, prediction }: PlayInsight,
+): Promise<readonly Contribution[] | null> {
+  if (state === undefined || prediction === undefined) return null;
+  const request = create(PredictRequestSchema, {
+    input: { case: "state", value: state },
+    explain: true,
+    modelVersion: prediction.modelVersion,
+  });
+  try {
+    const { explanation } = await client.predict(request, { deadlineMs: EXPLAIN_DEADLINE_MS });
+    if (explanation === undefined) return null;
+    const { contributions, logOdds, pregameLogOdds, pregameWinProb } = explanation;
+    const way = logOdds - pregameLogOdds;
+    const points = Math.abs(way) < 1e-9 ? 0.25 : (prediction.homeWinProb - pregameWinProb) / way;
+    return contributions.map((each) => ({
+      feature: each.feature,
+      contribution: each.logOdds * points,
+    }));
+  } catch (error) {
+    if (error instanceof CourtsideError) return null;
+    throw error;
+  }
+}
+
+async function insightJob(natsUrl: string): Promise<JobStand> {
+  return withJobControl({ values: { "nats-url": natsUrl } }, async (control) =>
+    jobStatus(control, INSIGHT_JOB),
+  );
 }
 
 async function metricsText(url: string): Promise<string> {

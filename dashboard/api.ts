@@ -4,7 +4,7 @@ import { type InsightSource } from "./insight-source.ts";
 import { type LiveFeed } from "./live-feed.ts";
 import { needStore, type StoreReader, storeError, ViewCache } from "./store.ts";
 import { modelView } from "./views/model.ts";
-import { type About, type ModelEntry } from "./wire-views.ts";
+import { type About, type JobStand, type ModelEntry } from "./wire-views.ts";
 import { type Explain, type FeatureDescription, playMoment } from "./views/moment.ts";
 import { pipelineView } from "./views/pipeline.ts";
 import { seasonView } from "./views/season.ts";
@@ -19,8 +19,8 @@ export interface PageSources {
   readonly models?: (() => Promise<readonly ModelEntry[]>) | undefined;
   /** Text of the insight job's Prometheus endpoint. */
   readonly metrics?: (() => Promise<string>) | undefined;
-  readonly plan?: (() => Promise<unknown>) | undefined;
-  readonly jobs?: (() => Promise<unknown>) | undefined;
+  /** Workers, leases and checkpoints of the insight job. */
+  readonly job?: (() => Promise<JobStand>) | undefined;
   /** True when `POST /v1/predict` is answered beside the page. */
   readonly predict?: boolean | undefined;
   /** Address of Grafana for the links to it; without it there are none. */
@@ -154,12 +154,11 @@ export class PageApi {
   }
 
   async #pipeline(): Promise<unknown> {
-    const { store, metrics, plan, jobs } = this.#sources;
+    const { store, metrics, job } = this.#sources;
     return pipelineView({
       store,
       metrics,
-      plan,
-      jobs,
+      job,
       streams: async () => this.#source.streams(),
       producers: () => this.#feed.book.producers(),
     });

@@ -18,6 +18,11 @@ const MAX_OPEN_SPANS = 1_024;
 /** Progress of reading the backlog is told in steps of so many messages. */
 const PROGRESS_STEP = 5_000;
 
+/** The job answers within milliseconds, and takes up the work of a dead worker within seconds. */
+const STALL_MS = 3_000;
+/** A message or two may hold nothing that the job tells of, for example dead letters alone. */
+const STALL_PLAYS = 3;
+
 /** From messages to events: folds each insight at once and sends what changed, many at a time when there is much. */
 export class LiveFeed implements SnapshotSource {
   readonly hub: EventHub;
@@ -32,6 +37,10 @@ export class LiveFeed implements SnapshotSource {
   #flushTimer: NodeJS.Timeout | undefined;
   #flushedAtMs = 0;
   #spans: Span[] = [];
+  #heardAtMs = 0;
+  /** Last message of the plays' stream when the job was heard last; undefined until it is looked at again. */
+  #playsWhenHeard: number | undefined;
+  #waitingPlays = 0;
 
   constructor(book: GameBook, log: Log, tracing: Tracing) {
     this.book = book;
@@ -52,6 +61,8 @@ export class LiveFeed implements SnapshotSource {
 
   onMessage({ data, sequence, traceparent }: InsightMessage): void {
     this.#position = { stream: this.#position.stream, sequence };
+    this.#heardAtMs = performance.now();
+    this.#playsWhenHeard = undefined;
     const receivedMs = preciseMs(systemClock);
     const insight = this.#fold(data, sequence);
     if (this.#phase === "catching-up") {
@@ -71,6 +82,20 @@ export class LiveFeed implements SnapshotSource {
     if (state === "waiting") this.#setPhase("waiting");
     else if (state === "lost") this.#setPhase("disconnected");
     else this.#setPhase(this.#position.sequence >= this.#backlog ? "live" : "catching-up");
+  }
+
+  /**
+   * Tells how far the stream of plays has come, about once a second. When it grows and nothing comes out of the job, the
+   * page is stale although it is connected.
+   */
+  notePlays(lastSequence: number): void {
+    this.#playsWhenHeard ??= lastSequence;
+    const silentMs = performance.now() - this.#heardAtMs;
+    const behind = lastSequence - this.#playsWhenHeard;
+    const waiting = silentMs > STALL_MS && behind >= STALL_PLAYS ? behind : 0;
+    if (waiting === this.#waitingPlays) return;
+    this.#waitingPlays = waiting;
+    this.hub.publishStatus();
   }
 
   /** Sends what has been folded since the last time. */
@@ -101,6 +126,7 @@ export class LiveFeed implements SnapshotSource {
       refused: this.#refused,
       backlog: this.#backlog,
       notShown: this.book.notShown,
+      waitingPlays: this.#waitingPlays,
     };
   }
 

@@ -1,7 +1,6 @@
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { existsSync } from "node:fs";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Insight } from "../proto/gen/courtside/v1/insight_pb.ts";
 import { Side } from "../proto/gen/courtside/v1/play_pb.ts";
@@ -14,16 +13,9 @@ import {
   playerId,
   scriptedGame,
 } from "../tests/support/insights.ts";
+import { complaintsOf, hasChromium, launchBrowser } from "../tests/support/browser.ts";
 import { startNats, type TestNats } from "../tests/support/nats.ts";
 import { type Dashboard, startDashboard } from "./server.ts";
-
-const CHROMIUM = process.env["COURTSIDE_CHROMIUM"] ?? "/usr/bin/chromium";
-const hasChromium = existsSync(CHROMIUM);
-if (!hasChromium) {
-  process.stderr.write(
-    `page tests skipped: no Chromium at ${CHROMIUM} (set COURTSIDE_CHROMIUM to its path)\n`,
-  );
-}
 
 const PLAY = { number: 1, period: 1, clockS: 700, homeScore: 2, awayScore: 0, homeWinProb: 0.66 };
 
@@ -36,10 +28,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
   let complaints: string[];
 
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: CHROMIUM,
-      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-    });
+    browser = await launchBrowser();
   }, 60_000);
 
   afterAll(async () => browser.close());
@@ -51,12 +40,7 @@ describe.skipIf(!hasChromium)("the live page in Chromium", { timeout: 30_000 }, 
     await manager.streams.add({ name: INSIGHTS_STREAM, subjects: [INSIGHTS_SUBJECTS] });
     dashboard = await startDashboard({ port: 0, natsUrl: nats.url });
     page = await browser.newPage({ viewport: { width: 1440, height: 1000 } });
-    complaints = [];
-    page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning")
-        complaints.push(message.text());
-    });
-    page.on("pageerror", (error) => complaints.push(error.message));
+    complaints = complaintsOf(page);
   }, 30_000);
 
   afterEach(async () => {

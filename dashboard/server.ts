@@ -3,6 +3,7 @@ import { type AddressInfo } from "node:net";
 import { CourtsideError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { noTracing, type Tracing } from "../base/tracing.ts";
+import { PLAYS_STREAM } from "../proto/subjects.ts";
 import { PageApi, type PageSources } from "./api.ts";
 import { BROKER_WAIT_MS, connectBroker } from "./broker.ts";
 import { GameBook } from "./games.ts";
@@ -11,6 +12,9 @@ import { type InsightListener, type InsightSource, NatsInsightSource } from "./i
 import { type StreamStand } from "./wire-views.ts";
 import { LiveFeed } from "./live-feed.ts";
 import { loadPage, type PageFiles, serveStatic } from "./static.ts";
+
+/** How often the stream of plays is looked at, to tell a job that has stopped from a game that has. */
+const PLAYS_POLL_MS = 1_000;
 
 /** Takes a request; false (or a promise of it) leaves it to the next one. */
 export type RequestHandler = (
@@ -120,10 +124,18 @@ async function startSource(
   const { signal = new AbortController().signal } = options;
   const connection = await connectBroker(natsUrl, brokerWaitMs, signal);
   late.use(new NatsInsightSource(connection, log)).start(feed);
+  const watch = setInterval(() => void lookAtPlays(late, feed), PLAYS_POLL_MS);
   return async () => {
+    clearInterval(watch);
     await late.stop();
     await connection.close();
   };
+}
+
+async function lookAtPlays(source: InsightSource, feed: LiveFeed): Promise<void> {
+  const streams = await source.streams();
+  const plays = streams?.find(({ name }) => name === PLAYS_STREAM);
+  if (plays !== undefined) feed.notePlays(plays.lastSequence);
 }
 
 /** The page is served before the broker answers; until then nothing can be read from it. */

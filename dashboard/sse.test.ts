@@ -8,7 +8,14 @@ import { GameBook } from "./games.ts";
 import { EventHub, MAX_CLIENT_BACKLOG_BYTES, REPLAY_FLUSHES, type SnapshotSource } from "./sse.ts";
 import { type FeedStatus } from "./wire.ts";
 
-const STATUS: FeedStatus = { phase: "live", insights: 0, refused: 0, backlog: 0, notShown: 0 };
+const STATUS: FeedStatus = {
+  phase: "live",
+  insights: 0,
+  refused: 0,
+  backlog: 0,
+  notShown: 0,
+  waitingPlays: 0,
+};
 let bulk = "";
 let book: GameBook;
 let game: InsightBuilder;

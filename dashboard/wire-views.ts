@@ -147,8 +147,8 @@ export interface PipelineView {
   readonly metrics: readonly MetricSample[] | null;
   /** Highest input sequence by key group that has reached the page, and who wrote it last. */
   readonly producers: readonly ProducerStand[];
-  readonly plan: unknown;
-  readonly jobs: unknown;
+  /** Who works on the insight job; null when the broker does not tell. */
+  readonly job: JobStand | null;
 }
 
 export interface SqlAnswer {
@@ -166,4 +166,32 @@ export interface About {
   /** True when the model can be asked. */
   readonly predict: boolean;
   readonly store: boolean;
+}
+
+/** What `courtside jobs --json` tells, as far as the page shows it. */
+export interface JobStand {
+  readonly job: string;
+  readonly generation: number;
+  readonly key_groups: number;
+  readonly stopped: boolean;
+  readonly workers: readonly { readonly id: string }[];
+  readonly regions: readonly RegionStand[];
+}
+
+/** A part of the key groups with the worker that holds its lease. */
+export interface RegionStand {
+  readonly region: number;
+  /** For example `0-31`. */
+  readonly key_groups: string;
+  /** Empty for nobody. */
+  readonly worker: string;
+  readonly state: string;
+  readonly epoch: number;
+  readonly checkpoint: number;
+  /** UTC, to the second; empty before the first checkpoint. */
+  readonly checkpoint_time: string;
+  readonly sequence: number;
+  readonly state_bytes: number;
+  readonly failures: number;
+  readonly error: string;
 }

@@ -253,4 +253,6 @@ export interface FeedStatus {
   readonly backlog: number;
   /** Games that the view has no room for. */
   readonly notShown: number;
+  /** Plays that the broker has taken since the job last told anything, once that is worrying; 0 while all is well. */
+  readonly waitingPlays: number;
 }

@@ -60,6 +60,8 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
     modelsFolder: String(values["models"]),
     metricsUrl: textFlag(values, "metrics-url"),
     grafanaUrl: textFlag(values, "grafana-url"),
+    natsUrl: String(values["nats-url"]),
+    predict: client,
     signal,
   });
   try {
@@ -69,7 +71,7 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
       natsUrl: String(values["nats-url"]),
       basePath: String(values["base-path"]),
       handlers,
-      sources: { ...views.sources, predict: client !== undefined },
+      sources: views.sources,
       log,
       tracing,
       signal,

@@ -70,6 +70,7 @@ function connectionOf({ link, hasSnapshot, status }: LiveState): [look: string, 
   if (link === "lost") return ["lost", "Offline"];
   if (link === "connecting" && !hasSnapshot) return ["connecting", "Connecting"];
   if (status?.phase === "disconnected") return ["lost", "Stale"];
+  if (status !== null && status.waitingPlays > 0) return ["lost", "Stale"];
   if (status?.phase === "catching-up") return ["connecting", "Catching up"];
   if (status?.phase === "waiting") return ["connecting", "Waiting"];
   return ["open", "Live"];
@@ -84,6 +85,8 @@ export function Notice({ live }: { live: LiveState }): JSX.Element {
     text = `Connection to the dashboard lost${since}. What you see is from then; trying again.`;
   } else if (status?.phase === "disconnected") {
     text = "The dashboard has lost the broker. What you see is from before; it goes on by itself.";
+  } else if (status !== null && status.waitingPlays > 0) {
+    text = `The insight job does not answer; ${status.waitingPlays} plays wait for it. What you see is from before.`;
   } else if (status?.phase === "catching-up") {
     text = `Reading what is stored: ${status.insights.toLocaleString("en")} of ${status.backlog.toLocaleString("en")}.`;
   }
@@ -93,7 +96,7 @@ export function Notice({ live }: { live: LiveState }): JSX.Element {
       id="banner"
       role="alert"
       hidden={text === ""}
-      data-state={link === "lost" || status?.phase === "disconnected" ? "lost" : "busy"}
+      data-state={connectionOf(live)[0]}
     >
       {text}
     </div>

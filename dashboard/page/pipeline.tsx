@@ -1,5 +1,5 @@
 import { type JSX } from "preact";
-import { type MetricSample, type PipelineView } from "../wire-views.ts";
+import { type JobStand, type MetricSample, type PipelineView } from "../wire-views.ts";
 import { GrafanaLink } from "./about.tsx";
 import { Lines } from "./charts.tsx";
 import { Def, Panel, StateOf } from "./frame.tsx";
@@ -113,7 +113,7 @@ function Stages({ view, live }: { view: PipelineView; live: LiveState }): JSX.El
 /** Squares of the map of key groups; more would be too small to see. */
 const MAX_SQUARES = 1_024;
 
-function Workers({ view: { producers, jobs, streams } }: { view: PipelineView }): JSX.Element {
+function Workers({ view: { producers, job, streams } }: { view: PipelineView }): JSX.Element {
   const plays = streams?.find(({ name }) => name === "PLAYS")?.lastSequence ?? 0;
   const epochs = [...new Set(producers.map(({ epoch }) => epoch))].toSorted((a, b) => a - b);
   const sorted = producers.toSorted((a, b) => a.keyGroup - b.keyGroup).slice(0, MAX_SQUARES);
@@ -139,21 +139,58 @@ function Workers({ view: { producers, jobs, streams } }: { view: PipelineView })
           </li>
         ))}
       </ul>
-      <Stand what="leases" stand={jobs} />
+      <Regions job={job} />
     </Panel>
   );
 }
 
-/** What a command tells as JSON, flat, until a view of its own is worth more. */
-function Stand({ what, stand }: { what: string; stand: unknown }): JSX.Element {
-  if (stand === null || stand === undefined) {
-    return <p class="note">{`This deployment tells no ${what}.`}</p>;
-  }
+/** Leases and checkpoints: who holds what, and how far it is safe. */
+function Regions({ job }: { job: JobStand | null }): JSX.Element {
+  if (job === null) return <p class="note">The broker tells of no workers.</p>;
+  const { regions, workers, stopped } = job;
   return (
-    <pre class="json scroll" tabIndex={0} aria-label={what} role="region">
-      {JSON.stringify(stand, null, 1)}
-    </pre>
+    <div class="scroll" tabIndex={0} role="region" aria-label="Regions">
+      <table id="regions">
+        <caption>
+          {`${workers.length} ${workers.length === 1 ? "worker" : "workers"}${stopped ? ", stopped with a savepoint" : ""}`}
+        </caption>
+        <thead>
+          <tr>
+            <th scope="col">Key groups</th>
+            <th scope="col">Worker</th>
+            <th scope="col">State</th>
+            <th scope="col">Checkpoint</th>
+            <th scope="col">Age</th>
+            <th scope="col">State size</th>
+            <th scope="col">Failures</th>
+          </tr>
+        </thead>
+        <tbody>
+          {regions.map((region) => (
+            <tr key={region.region} data-region={region.region}>
+              <th scope="row">{region.key_groups}</th>
+              <td title={region.worker}>
+                {region.worker === "" ? "nobody" : region.worker.slice(0, 14)}
+              </td>
+              <td class={region.error === "" ? "" : "warn"} title={region.error}>
+                {region.state}
+              </td>
+              <td>{countText(region.checkpoint)}</td>
+              <td>{ageText(region.checkpoint_time)}</td>
+              <td>{bytesText(region.state_bytes)}</td>
+              <td class={region.failures > 0 ? "warn" : ""}>{region.failures}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
+}
+
+/** @param utc - `2026-11-25 02:03:04` */
+function ageText(utc: string): string {
+  if (utc === "") return "–";
+  return durationText(Math.max(0, Date.now() - Date.parse(`${utc.replace(" ", "T")}Z`)));
 }
 
 function Streams({ view: { streams } }: { view: PipelineView }): JSX.Element {

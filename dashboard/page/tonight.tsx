@@ -5,7 +5,7 @@ import { type GameSummary, type WireSide } from "../wire.ts";
 import { gameHref } from "./address.ts";
 import { teamColours, type Theme } from "./colours.ts";
 import { Def } from "./frame.tsx";
-import { changeText, gameSentence, percentText, standText } from "./format.ts";
+import { changeText, percentText, standText } from "./format.ts";
 import { type LiveState } from "./live.ts";
 
 export type Order = "time" | "leverage" | "excitement";
@@ -129,7 +129,6 @@ export const Card = memo(function Card({ game, theme, small = false, current }: 
       <a
         class={`card${small ? " small" : ""}`}
         href={gameHref(game.id)}
-        aria-label={gameSentence(game)}
         aria-current={current === true ? "page" : undefined}
         data-status={status}
       >

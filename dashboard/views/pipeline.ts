@@ -1,5 +1,6 @@
 import { type StoreReader } from "../store.ts";
 import {
+  type JobStand,
   type MetricSample,
   type MinuteLoad,
   type PipelineView,
@@ -13,8 +14,21 @@ const RECENT =
   "ingest_time > (SELECT max(ingest_time) FROM courtside.predictions) - INTERVAL 5 MINUTE";
 const QUANTILES = "quantiles(0.5, 0.95, 0.99)";
 
+/** Columns of `play_latency` in the order of a play's way, and what the page calls them. */
+const STAGES: readonly (readonly [column: string, name: string])[] = [
+  ["broker_publish_ms", "broker stores"],
+  ["broker_deliver_ms", "broker delivers"],
+  ["task_queue_ms", "waits for the task"],
+  ["task_process_ms", "state and features"],
+  ["predict_queue_ms", "waits for the model"],
+  ["predict_ms", "model"],
+  ["predict_order_ms", "waits for its turn"],
+  ["publish_to_prediction_ms", "publish to prediction"],
+  ["publish_to_row_ms", "publish to visible row"],
+];
+
 const LATENCY = `
-SELECT count() AS n, ${QUANTILES}(publish_to_prediction_ms) AS prediction, ${QUANTILES}(publish_to_row_ms) AS row
+SELECT count() AS n, [${STAGES.map(([column]) => `${QUANTILES}(${column})`).join(", ")}] AS stages
 FROM courtside.play_latency WHERE ${RECENT}`;
 
 const SPANS = `
@@ -40,23 +54,21 @@ export interface PipelineSources {
   readonly producers: () => readonly ProducerStand[];
   /** Text of the job's Prometheus endpoint. */
   readonly metrics: (() => Promise<string>) | undefined;
-  /** The job's plan and the workers' stand, as the commands tell them. */
-  readonly plan: (() => Promise<unknown>) | undefined;
-  readonly jobs: (() => Promise<unknown>) | undefined;
+  /** Workers, leases and checkpoints of the insight job. */
+  readonly job: (() => Promise<JobStand>) | undefined;
 }
 
 /** Everything about the machine room at once; a part that does not answer is null, the others are there. */
 export async function pipelineView(sources: PipelineSources): Promise<PipelineView> {
   const { store } = sources;
-  const [streams, latency, spans, load, deadLetters, metrics, plan, jobs] = await Promise.all([
+  const [streams, latency, spans, load, deadLetters, metrics, job] = await Promise.all([
     orNull(async () => sources.streams()),
     orNull(async () => (store === undefined ? undefined : latencyStages(store))),
     orNull(async () => store?.rows<StageLatency & { service: string }>(SPANS)),
     orNull(async () => store?.rows<MinuteLoad>(LOAD)),
     orNull(async () => store?.rows<{ reason: string; count: number }>(DEAD_LETTERS)),
     orNull(async () => sources.metrics?.().then(parseMetrics)),
-    orNull(async () => sources.plan?.()),
-    orNull(async () => sources.jobs?.()),
+    orNull(async () => sources.job?.()),
   ]);
   return {
     timeMs: Date.now(),
@@ -67,22 +79,17 @@ export async function pipelineView(sources: PipelineSources): Promise<PipelineVi
     deadLetters,
     metrics,
     producers: sources.producers(),
-    plan,
-    jobs,
+    job,
   };
 }
 
 async function latencyStages(store: StoreReader): Promise<StageLatency[]> {
-  const [row] = await store.rows<{ n: number; prediction: number[]; row: number[] }>(LATENCY);
+  const [row] = await store.rows<{ n: number; stages: number[][] }>(LATENCY);
   if (row === undefined || row.n === 0) return [];
-  const stage = (name: string, [p50 = 0, p95 = 0, p99 = 0]: readonly number[]): StageLatency => ({
-    stage: name,
-    count: row.n,
-    p50,
-    p95,
-    p99,
+  return STAGES.map(([, stage], at) => {
+    const [p50 = 0, p95 = 0, p99 = 0] = row.stages[at] ?? [];
+    return { stage, count: row.n, p50, p95, p99 };
   });
-  return [stage("publish to prediction", row.prediction), stage("publish to visible row", row.row)];
 }
 
 async function orNull<T>(read: () => Promise<T | undefined>): Promise<T | null> {

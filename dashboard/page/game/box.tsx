@@ -235,7 +235,9 @@ function TotalsRow({ lines, added }: Pick<BoxTableProps, "lines" | "added">): JS
     <tr>
       <th scope="row">Players</th>
       {cells.map((text, at) => (
-        <td key={at}>{text}</td>
+        <td key={at} class={at === 1 ? "total-points" : undefined}>
+          {text}
+        </td>
       ))}
       {Array.from({ length: empty }, (_, at) => (
         <td key={`empty${at}`} />

@@ -107,12 +107,6 @@ function Left({ situation, isHome }: BugProps & { isHome: boolean }): JSX.Elemen
   const bonus = (isHome ? situation.homeInBonus : situation.awayInBonus) ?? false;
   return (
     <>
-      {fouls !== null && <span title="Team fouls in this period">{`Fouls ${fouls}`}</span>}
-      {bonus && (
-        <span class="chip" title="The other side's next foul gives free throws">
-          Bonus
-        </span>
-      )}
       {timeouts !== null && (
         <span
           class="pips"
@@ -123,6 +117,14 @@ function Left({ situation, isHome }: BugProps & { isHome: boolean }): JSX.Elemen
           {Array.from({ length: Math.min(timeouts, MAX_TIMEOUTS) }, (_, index) => (
             <i key={index} class="pip" />
           ))}
+        </span>
+      )}
+      {fouls !== null && (
+        <span class="fouls" title="Team fouls in this period">{`Fouls ${fouls}`}</span>
+      )}
+      {bonus && (
+        <span class="chip" title="The other side's next foul gives free throws">
+          Bonus
         </span>
       )}
     </>

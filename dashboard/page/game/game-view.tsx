@@ -36,6 +36,9 @@ export function GameView({ id, play, live, theme }: GameViewProps): JSX.Element 
     <div class="layout">
       <Rail live={live} currentId={id} theme={theme} />
       <main id="main" tabIndex={-1}>
+        <h1 class="visually-hidden">
+          {summary === undefined ? "Game" : `${summary.away.name} at ${summary.home.name}`}
+        </h1>
         {summary === undefined || watched === null ? (
           <Empty live={live} wanted={summary === undefined ? id : ""} />
         ) : (

@@ -105,7 +105,10 @@ export function WhatIfPanel({ summary, row, isPast }: WhatIfProps): JSX.Element 
       {canAsk && base === null && problem === "" && <p class="note">Waiting for a play.</p>}
       {canAsk && base !== null && problem === "" && (
         <>
-          <ul class="questions">
+          <ul
+            class={`questions${base.number === row?.number ? "" : " pending"}`}
+            data-play={base.number}
+          >
             {questionsOf(summary).map(({ text }, at) => (
               <Outcome
                 key={text}
