@@ -9,6 +9,7 @@ import { isCdnPlayByPlay, readCdnGame } from "../../data/readers/cdn-live.ts";
 import { type Json, member, text } from "../../data/readers/json-cells.ts";
 import type { Reference } from "../../data/readers/reference.ts";
 import type { SourceGame } from "../../data/source.ts";
+import type { StrengthLedger } from "../../data/strength/ledger.ts";
 import {
   Feed,
   type PlayEvent,
@@ -48,6 +49,8 @@ export interface FollowerOptions {
   readonly publisher: OrderedPublisher;
   readonly feedUrl: string;
   readonly reference: Reference;
+  /** What earlier results say of both teams. */
+  readonly strength: StrengthLedger;
   readonly rhythm: Rhythm;
   readonly clock: Clock;
   readonly random: Random;
@@ -147,10 +150,12 @@ export class GameFollower {
   }
 
   #read(): SourceGame {
-    const { feedUrl, reference } = this.#options;
+    const { feedUrl, reference, strength } = this.#options;
     const documents = { playByPlay: this.#playByPlay, boxScore: this.#boxScore, line: 1 };
     const file = `${feedUrl}${playByPlayPath(this.gameId)}`;
-    return readCdnGame(documents, { file, feed: Feed.CDN_LIVE, reference }, []);
+    const game = readCdnGame(documents, { file, feed: Feed.CDN_LIVE, reference }, []);
+    strength.prepare(game.info);
+    return game;
   }
 
   async #publish(published: PublishedGame, frame: PlayFrame): Promise<void> {
@@ -192,6 +197,8 @@ export class GameFollower {
     const isFinal = text(member(member(this.#boxScore, "game"), "gameStatus")) === STATUS_FINAL;
     if (last.gameOver && isFinal) {
       this.phase = silentMs >= rhythm.settleMs ? "done" : "settling";
+      // From the next day on it counts.
+      if (this.phase === "done") this.#options.strength.add(this.#read());
       this.#tellStale(false);
       return;
     }

@@ -134,12 +134,11 @@ export class PublishedGame {
   }
 
   #newInfo(info: GameInfo): GameInfo | undefined {
-    const revision = this.#info?.revision ?? 0;
-    const isKnown =
-      this.#info !== undefined &&
-      infoContent({ ...this.#info, revision: 0 }) === infoContent({ ...info, revision: 0 });
-    if (isKnown) return undefined;
-    return create(GameInfoSchema, { ...info, revision: revision + 1 });
+    const known = this.#info;
+    if (known === undefined) return create(GameInfoSchema, { ...info, revision: 1 });
+    const now = create(GameInfoSchema, { ...info, ...forecastOf(known), revision: 0 });
+    if (infoContent({ ...known, revision: 0 }) === infoContent(now)) return undefined;
+    return create(GameInfoSchema, { ...now, revision: known.revision + 1 });
   }
 
   #takenBack(playNumber: number, revision: number, plays: readonly PlayEvent[]): PlayEvent {
@@ -161,6 +160,20 @@ export class PublishedGame {
       retracted: true,
     });
   }
+}
+
+/** What was thought before the game stays as it was told: results that have come in since do not change it. */
+function forecastOf(info: GameInfo): Partial<GameInfo> {
+  const { homeElo, awayElo, homePregameWinProb } = info;
+  const { closingSpreadHome, homeRestDays, awayRestDays } = info;
+  return {
+    ...(homeElo !== undefined && { homeElo }),
+    ...(awayElo !== undefined && { awayElo }),
+    ...(homePregameWinProb !== undefined && { homePregameWinProb }),
+    ...(closingSpreadHome !== undefined && { closingSpreadHome }),
+    ...(homeRestDays !== undefined && { homeRestDays }),
+    ...(awayRestDays !== undefined && { awayRestDays }),
+  };
 }
 
 function contentOf(play: PlayEvent): string {

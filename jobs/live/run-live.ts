@@ -17,6 +17,7 @@ import {
   scoreboardGames,
 } from "../../data/live/schedule.ts";
 import type { Reference } from "../../data/readers/reference.ts";
+import { createLedger } from "../../data/strength/ledger.ts";
 import { PLAYS_STREAM } from "../../proto/subjects.ts";
 import { OrderedPublisher } from "../replay/ordered-publisher.ts";
 import { GameFollower, type Rhythm } from "./game-follower.ts";
@@ -112,6 +113,7 @@ class Evening {
   readonly #client: FeedClient;
   readonly #pace: Pace;
   readonly #listBackOff: BackOff;
+  readonly #strength = createLedger();
   readonly #followers = new Map<string, GameFollower>();
   readonly #busy = new Map<GameFollower, Promise<void>>();
   readonly #answers: (what: string, answer: FeedAnswer) => void;
@@ -232,6 +234,7 @@ class Evening {
       publisher: this.#publisher,
       feedUrl,
       reference,
+      strength: this.#strength,
       rhythm,
       clock,
       random: random.fork(gameId),

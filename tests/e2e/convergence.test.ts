@@ -35,8 +35,10 @@ beforeAll(async () => {
   if (nbaMissing !== undefined) return;
   folder = await mkdtemp(join(tmpdir(), "courtside-convergence-"));
   source = join(folder, "games.jsonl");
-  const lines = gunzipSync(readFileSync(RECORDED)).toString().split("\n", GAMES);
-  await writeFile(source, `${lines.join("\n")}\n`);
+  const lines = gunzipSync(readFileSync(RECORDED)).toString().split("\n");
+  // One day, and one game of the day before: no result of them is known before any other of them.
+  const chosen = [...lines.slice(12, 23), ...lines.slice(11, 12)].slice(0, GAMES);
+  await writeFile(source, `${chosen.join("\n")}\n`);
   clean = await currentDigests(await up("clean", "--source", source, "--speed", "max"));
   // Each view has rows, and one for each of what it is about.
   for (const [view, digest] of Object.entries(clean))

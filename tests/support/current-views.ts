@@ -27,7 +27,7 @@ export async function currentDigests(data: string): Promise<Record<string, strin
   const digests: Record<string, string> = {};
   const queries = names.map((name) => {
     const kept = columns.filter((column) => column.table === name && !PASSING.test(column.name));
-    const row = kept.map((column) => `toString(${column.name})`).join(", ");
+    const row = kept.map((column) => `ifNull(toString(${column.name}), 'none')`).join(", ");
     const digest = `toString(groupBitXor(cityHash64(${row})))`;
     const { [name]: key = "" } = CURRENT_VIEWS;
     return `SELECT '${name}' AS name, concat(toString(count()), ' rows of ', toString(uniqExact(${key})), ' ', ${digest}) AS digest
