@@ -7,6 +7,8 @@ import { type SourceGame } from "../data/source.ts";
 import { syntheticSeason } from "../data/synthetic/season.ts";
 import { FEATURE_SCHEMA_HASH } from "../features/mod.ts";
 import { openRegistry } from "../serving/model/registry.ts";
+import { type TrainingGame } from "./dataset.ts";
+import { trainingGames } from "./games.ts";
 import { seasonName, SplitError, type SeasonFile } from "./split.ts";
 import { train, type TrainOptions } from "./train.ts";
 
@@ -25,15 +27,19 @@ function season(startYear: number): SeasonFile {
 }
 
 /** A path is the year of an invented season. */
-async function* open(year: string): AsyncIterable<SourceGame> {
+async function* open(year: string, games = GAMES): AsyncIterable<SourceGame> {
   const startTimeMs = Date.UTC(Number(year), 9, 20);
-  yield* syntheticSeason({ seed: Number(year), games: GAMES, startTimeMs });
+  yield* syntheticSeason({ seed: Number(year), games, startTimeMs });
 }
+
+/** Enough for what does not depend on how good the model is. */
+const few: TrainOptions["games"] = ({ path: year }) => trainingGames(open(year, FEW_GAMES));
+const FEW_GAMES = 8;
 
 function options(changes: Partial<TrainOptions> = {}): TrainOptions {
   return {
     split: { training: [season(2001), season(2002)], heldOut: season(2003) },
-    open,
+    games: ({ path: year }) => trainingGames(open(year)),
     out,
     every: 3,
     seed: 1,
@@ -60,8 +66,8 @@ test("training publishes a champion that beats a coin on a season it never saw",
 
 test("the same seed gives the same model", async () => {
   const split = { training: [season(2001)], heldOut: season(2003) };
-  const [first] = await train(options({ split }));
-  const [second] = await train(options({ split }));
+  const [first] = await train(options({ split, games: few }));
+  const [second] = await train(options({ split, games: few }));
   assert(first !== undefined);
   expect(second).toEqual(first);
   expect((await readdir(out)).sort()).toEqual(["aliases.jsonl", "champion", first.version].sort());
@@ -75,7 +81,18 @@ test("a file with another season's games is refused and nothing is written", asy
 }, 60_000);
 
 test("a season without results is refused, by name", async () => {
-  const nothing = async function* (): AsyncIterable<SourceGame> {};
-  await expect(train(options({ open: nothing }))).rejects.toThrow(/without results/u);
+  const nothing = async function* (): AsyncIterable<TrainingGame> {};
+  await expect(train(options({ games: () => nothing() }))).rejects.toThrow(/without results/u);
   expect(await readdir(out)).toEqual([]);
 });
+
+test("a training that is interrupted leaves the models as they were", async () => {
+  const stopped = options({
+    games: few,
+    progress(line) {
+      if (line === "publishing") throw new Error("stopped");
+    },
+  });
+  await expect(train(stopped)).rejects.toThrow("stopped");
+  expect(await readdir(out)).toEqual([]);
+}, 60_000);

@@ -1,4 +1,3 @@
-import { type SourceGame } from "../data/source.ts";
 import { FEATURE_SCHEMA_HASH, FEATURES } from "../features/mod.ts";
 import { type Alias } from "../serving/model/aliases.ts";
 import { type CardRun, type ModelCard } from "../serving/model/card.ts";
@@ -8,7 +7,6 @@ import { histogramsOf, probabilityHistogram } from "./drift.ts";
 import { evaluate, fitBaseline, scoreBaseline } from "./evaluate.ts";
 import { cardOf, checkParity, exportModel, publish, type ExportedModel } from "./export.ts";
 import { fitLogistic } from "./fit.ts";
-import { trainingGames } from "./games.ts";
 import { COVERAGE, coverageOf, INTERVAL_MEANING } from "./interval.ts";
 import { type LogisticModel } from "./onnx/graph.ts";
 import { runScores } from "./run-scores.ts";
@@ -21,8 +19,8 @@ import { logits, outputsOf, type WinModel } from "./win-model.ts";
 
 export interface TrainOptions {
   readonly split: Split;
-  /** Opens a season's file. */
-  readonly open: (path: string) => AsyncIterable<SourceGame>;
+  /** Finished games of a season: from a file through the insight job's operators, or from what the job wrote. */
+  readonly games: (season: SeasonFile) => AsyncIterable<TrainingGame>;
   /** Folder of the models. */
   readonly out: string;
   /** Every n-th play of a game is fitted on. */
@@ -202,12 +200,13 @@ const LIMITS: Readonly<Record<Basis, readonly string[]>> = {
 /** @throws SplitError when a file holds games of another season: rows would cross the split. */
 async function* seasonGames(
   files: readonly SeasonFile[],
-  { open, progress }: TrainOptions,
+  { games: gamesOf, progress }: TrainOptions,
 ): AsyncIterable<TrainingGame> {
-  for (const { path, season, startYear } of files) {
+  for (const file of files) {
+    const { path, season, startYear } = file;
     const startMs = performance.now();
     let games = 0;
-    for await (const game of trainingGames(open(path))) {
+    for await (const game of gamesOf(file)) {
       if (game.season !== startYear) {
         throw new SplitError(
           `${path} is named after ${season} but has game ${game.gameId} of ${seasonName(game.season)}`,

@@ -70,6 +70,11 @@ export function teamByName(name: string): TeamName | undefined {
   return BY_NAME.get(upper === "LOS ANGELES CLIPPERS" ? "LA CLIPPERS" : upper);
 }
 
+/** @param name - the part of a team's name behind its city, such as `Trail Blazers`. */
+export function teamByNickname(name: string): TeamName | undefined {
+  return [...BY_ID.values()].find((team) => team.name.endsWith(` ${name}`));
+}
+
 /** Codes of the odds tables that are no tricode in lower case. */
 const SPORTSBOOK_CODES: Readonly<Record<string, string>> = {
   gs: "GSW",
