@@ -29,7 +29,7 @@ export function createRetryBudget(maxTokens = MAX_TOKENS): RetryBudget {
 }
 
 /**
- * Keeps calls back that a full server would only have to refuse: refusing costs it half of what answering does.
+ * Keeps calls back that a full server would only have to refuse: refusing costs it most of what answering does.
  * Client-side throttling as in "Site Reliability Engineering", chapter 21: a call is refused here with probability
  * `(asked - K * accepted) / (asked + 1)` of the last seconds, calls that were kept back among the asked.
  */
@@ -42,8 +42,10 @@ export interface Throttle {
 
 /** K: calls that are made for each one that is accepted; enough to notice soon that the server has room again. */
 const ASKED_PER_ACCEPTED = 1.2;
-/** Counts are halved in this time, so that seconds after an overload nothing is kept back any more. */
-const HALF_LIFE_MS = 1_000;
+/** Share of calls that is made whatever was refused: how else would one know that the server has room again. */
+const MIN_MADE = 0.1;
+/** Counts are halved in this time, so that a second after an overload nothing is kept back any more. */
+const HALF_LIFE_MS = 300;
 /** Counts are faded so often within a half-life. */
 const FADES = 100;
 
@@ -67,7 +69,7 @@ export function createThrottle(
     mayAsk() {
       fade();
       const refusal = (asked - ASKED_PER_ACCEPTED * accepted) / (asked + 1);
-      if (refusal <= 0 || random() >= refusal) return true;
+      if (refusal <= 0 || random() >= Math.min(1 - MIN_MADE, refusal)) return true;
       asked += 1;
       return false;
     },
