@@ -142,7 +142,7 @@ test(`${REQUESTS} requests at random leave the server answering, its memory flat
   expect(heapBytes() - before).toBeLessThan(MAX_GROWTH_BYTES);
   expect(await http("/predict", TEXT)).toMatchObject({ code: 200 });
   expect(await grpc(PREDICT, GOOD)).toEqual({ code: 0, text: "" });
-}, 120_000);
+}, 300_000);
 
 test("bytes that are no HTTP/2, and callers that hang up in the middle, do not hurt others", async () => {
   const random = seededRandom(SEED);
