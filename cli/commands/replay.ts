@@ -8,6 +8,7 @@ import type { Disorder } from "../../data/disorder.ts";
 import { openSource } from "../../data/readers/mod.ts";
 import { MAX_CONCURRENT_GAMES, type ReplaySpeed } from "../../data/replay.ts";
 import { type SourceGame } from "../../data/source.ts";
+import { MAX_TEAMS } from "../../data/synthetic/league.ts";
 import { syntheticSeason } from "../../data/synthetic/season.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { publishReplay, type ReplaySummary } from "../../jobs/replay/publisher.ts";
@@ -46,6 +47,7 @@ missing. At the end prints one JSON line: {"done":true,"games":[...],"rows":N,"p
   --speed X             times faster than it was, or max (default 30)
   --concurrent N        games side by side, 1 to ${MAX_CONCURRENT_GAMES} (default 8; generated: 4)
   --seed N              seed of the generated season (default 1)
+  --teams N             teams of the generated season, an even number (default 8, or twice --concurrent)
   --nats-url URL        broker (default nats://127.0.0.1:4222)
   --clickhouse-url URL  where traces go (default: nowhere)
   --trace-rate R        share of plays that are traced, 0 to 1 (default 1; 0.01 at speed max)
@@ -60,6 +62,7 @@ ${DISORDER_HELP}
     speed: { type: "string", default: "30" },
     concurrent: { type: "string" },
     seed: { type: "string" },
+    teams: { type: "string" },
     "nats-url": { type: "string", default: "nats://127.0.0.1:4222" },
     "clickhouse-url": { type: "string" },
     "trace-rate": { type: "string" },
@@ -113,6 +116,7 @@ interface ReplayFlags {
   readonly speed: ReplaySpeed;
   readonly concurrent: number | undefined;
   readonly seed: number;
+  readonly teams: number | undefined;
   readonly natsUrl: string;
   readonly clickhouseUrl: string | undefined;
   readonly traceRate: number | undefined;
@@ -130,12 +134,16 @@ function readOptions({ values, positionals }: CommandContext): ReplayFlags {
     );
   }
   const source = textFlag(values, "source") ?? SYNTHETIC;
+  const concurrent = integerFlag(values, "concurrent", { min: 1, max: MAX_CONCURRENT_GAMES });
+  const teams = integerFlag(values, "teams", { min: 2, max: MAX_TEAMS });
+  checkTeams(source, teams, concurrent);
   const defaultGames = source === SYNTHETIC ? DEFAULT_SYNTHETIC_GAMES : undefined;
   return {
     source,
     games: integerFlag(values, "games", { min: 1, max: MAX_GAMES }) ?? defaultGames,
     speed: readSpeed(textFlag(values, "speed") ?? "30"),
-    concurrent: integerFlag(values, "concurrent", { min: 1, max: MAX_CONCURRENT_GAMES }),
+    concurrent,
+    teams,
     seed: integerFlag(values, "seed", { min: 0, max: MAX_SEED }) ?? DEFAULT_SEED,
     natsUrl: textFlag(values, "nats-url") ?? "nats://127.0.0.1:4222",
     clickhouseUrl: textFlag(values, "clickhouse-url"),
@@ -143,6 +151,16 @@ function readOptions({ values, positionals }: CommandContext): ReplayFlags {
     traceRate: readRate(textFlag(values, "trace-rate")),
     isQuiet: values["json"] === true,
   };
+}
+
+/** A team plays one game at a time. */
+function checkTeams(source: string, teams: number | undefined, concurrent = 1): void {
+  if (teams === undefined) return;
+  if (source !== SYNTHETIC) throw new UsageError("--teams is for a generated season only");
+  if (teams % 2 === 1) throw new UsageError(`--teams must be an even number, not ${teams}`);
+  if (2 * concurrent > teams) {
+    throw new UsageError(`${concurrent} games side by side need --teams ${2 * concurrent}`);
+  }
 }
 
 function readSpeed(text: string): ReplaySpeed {
@@ -160,13 +178,14 @@ function readRate(text: string | undefined): number | undefined {
 }
 
 function openGames(
-  { source, games, seed, concurrent }: ReplayFlags,
+  { source, games, seed, teams, concurrent }: ReplayFlags,
   log: Log,
 ): Iterable<SourceGame> | AsyncIterable<SourceGame> {
   if (source !== SYNTHETIC) return openSource(source, { games, log });
   return syntheticSeason({
     seed,
     games: games ?? DEFAULT_SYNTHETIC_GAMES,
+    ...(teams === undefined ? {} : { teams }),
     ...(concurrent === undefined ? {} : { concurrent }),
     startTimeMs: SYNTHETIC_START_TIME_MS,
   });

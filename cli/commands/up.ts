@@ -40,6 +40,7 @@ What is played
   --speed X            times as fast as it was, or max (default 30; max with --until-done)
   --concurrent N       games side by side
   --seed N             seed of the generated season
+  --teams N            teams of the generated season (default 8, or twice --concurrent)
   --trace-rate R       share of plays that are traced, 0..1
   --date YYYY-MM-DD    evening of the live feed (default: the one under way)
   --feed-url URL       where the live feed is (default: the league's own); --games then takes game ids
@@ -69,7 +70,7 @@ Where it runs
 `;
 
 const TEXT_FLAGS = `
-  source games speed concurrent seed trace-rate data date feed-url
+  source games speed concurrent seed teams trace-rate data date feed-url
   port nats-port clickhouse-port grpc-port prometheus-port port-base
   nats-url clickhouse-url nats-server models checkpoint-interval-ms`;
 

@@ -24,6 +24,8 @@ export interface UpOptions {
   /** Games side by side. */
   readonly concurrent: string | undefined;
   readonly seed: string | undefined;
+  /** Teams of the generated season. */
+  readonly teams: string | undefined;
   readonly traceRate: string | undefined;
   /** Flags of `replay` that make the feed careless, by their names there. */
   readonly disorder: Readonly<Record<string, string | undefined>>;
@@ -71,6 +73,7 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
   integerFlag(values, "concurrent", { min: 1, max: 1_000_000 });
   if (source !== LIVE) integerFlag(values, "games", { min: 1, max: 1_000_000 });
   integerFlag(values, "seed", { min: 0, max: 2 ** 32 - 1 });
+  integerFlag(values, "teams", { min: 2, max: 20_000 });
   checkRate(textFlag(values, "trace-rate"));
   const disorder = readDisorder(values);
   if (source === LIVE) checkLive(values);
@@ -83,6 +86,7 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
     speed: textFlag(values, "speed") ?? (untilDone ? "max" : DEFAULT_SPEED),
     concurrent: textFlag(values, "concurrent"),
     seed: textFlag(values, "seed"),
+    teams: textFlag(values, "teams"),
     traceRate: textFlag(values, "trace-rate"),
     disorder,
     date: textFlag(values, "date"),
@@ -100,7 +104,7 @@ export async function readUpOptions({ values, positionals }: CommandContext): Pr
 }
 
 /** What only a recording has. */
-const REPLAY_FLAGS = ["speed", "concurrent", "seed", ...DISORDER_FLAGS];
+const REPLAY_FLAGS = ["speed", "concurrent", "seed", "teams", ...DISORDER_FLAGS];
 
 function checkLive(values: CommandContext["values"]): void {
   readLiveFlags(values);

@@ -115,14 +115,15 @@ export function startPipeline(
 
 /** The command that brings plays into the pipeline: a replay of the source, or the live feed. */
 export function replaySpec(options: UpOptions, urls: RunUrls): ChildSpec {
-  const { source, speed, games, concurrent, seed, traceRate, disorder, date, feedUrl } = options;
+  const { source, speed, games, concurrent, seed, teams, traceRate, disorder } = options;
+  const { date, feedUrl } = options;
   const { nats: natsUrl, clickhouse: clickhouseUrl } = urls;
   if (source === LIVE) {
     const untilDone = options.untilDone ? ["--until-done"] : [];
     const where = flags({ date, games, feedUrl, natsUrl, clickhouseUrl });
     return { name: "live", args: ["live", ...where, ...untilDone] };
   }
-  const told = flags({ source, speed, games, concurrent, seed, traceRate, ...disorder });
+  const told = flags({ source, speed, games, concurrent, seed, teams, traceRate, ...disorder });
   return { name: "replay", args: ["replay", ...told, ...flags({ natsUrl, clickhouseUrl })] };
 }
 

@@ -25,12 +25,6 @@ const PENALTY_FOULS_OVERTIME = 4;
 const LAST_MINUTES_DS = 1200;
 const PENALTY_FOULS_LATE = 2;
 
-/** Offensive rebounds of missed last free throws are rarer: the defence stands inside. */
-const OFFENSIVE_REBOUND_SHARE_FREE_THROW = 0.13;
-const OFFENSIVE_REBOUND_SHARE = 0.265;
-/** Share of rebounds that nobody holds: the ball goes out and is given to a side. */
-const TEAM_REBOUND_SHARE = 0.08;
-
 /** A foul by the defence away from a shot; brings throws when the defence is in the penalty. */
 export function commonFoul(sim: Sim, kind: FoulKind, fouled: PlayerLine): Outcome {
   const defense = defenders(sim);
@@ -116,7 +110,8 @@ function freeThrows(sim: Sim, shooter: PlayerLine, count: number): Outcome {
     });
   }
   if (throwOne(sim, side, shooter, count, count)) return "over";
-  return rebound(sim, OFFENSIVE_REBOUND_SHARE_FREE_THROW);
+  // The defence stands inside.
+  return rebound(sim, sim.rates.offensiveReboundFreeThrow);
 }
 
 function throwOne(
@@ -143,13 +138,13 @@ function throwOne(
 }
 
 /** Somebody gets the missed ball; the attack goes on when it is one of its own. */
-export function rebound(sim: Sim, offensiveShare = OFFENSIVE_REBOUND_SHARE): Outcome {
+export function rebound(sim: Sim, offensiveShare = sim.rates.offensiveRebound): Outcome {
   const { random } = sim;
   runClock(sim, 5 + random.int(20));
   const isOffensive = random.next() < offensiveShare && sim.clockDs > 0;
   const side = isOffensive ? attackers(sim) : defenders(sim);
   const reboundKind = isOffensive ? ReboundKind.OFFENSIVE : ReboundKind.DEFENSIVE;
-  if (sim.clockDs === 0 || random.next() < TEAM_REBOUND_SHARE) {
+  if (sim.clockDs === 0 || random.next() < sim.rates.teamRebound) {
     const word = isOffensive ? "offensive" : "defensive";
     emit(sim, side, undefined, {
       kind: PlayKind.REBOUND,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Random } from "../../base/random.ts";
 import { CLUBS, FAMILY_NAMES, FIRST_NAMES, type Club } from "./names.ts";
+import { type Rates } from "./rates.ts";
 
 /** What a player is like; constant over a season. Weights are relative among the five on court. */
 export interface LeaguePlayer {
@@ -44,19 +45,11 @@ export interface LeagueTeam {
 /** Most teams of a league: three letters have to be enough, and nobody needs more at once. */
 export const MAX_TEAMS = 20_000;
 
-/** Court minutes that the coach plans for the first to the tenth man; they add up to 240. */
-const PLANNED_MINUTES = [34, 33, 32, 30, 28, 24, 20, 17, 13, 9] as const;
 const GAME_MINUTES = 48;
 
 /** Two guards, wing, forward, centre; then the same from the bench. */
 const SIZES = [0.05, 0.25, 0.5, 0.75, 1, 0.1, 0.55, 0.85, 0.35, 0.95] as const;
 
-/**
- * Half a point of make rate is about one point per hundred possessions (one extra make in a hundred shots
- * is worth 2.3 points), so both sides' deviation of 0.014 gives a spread of about 5 points a game, as in
- * the NBA's seasons.
- */
-const STRENGTH_SD = 0.014;
 const TEMPO_SD_S = 0.35;
 const TOUCH_SD = 0.02;
 
@@ -65,23 +58,26 @@ const FIRST_TEAM_ID = 900_001;
 const PLAYERS_ID_FACTOR = 100;
 
 /** @param teams - 2 to `MAX_TEAMS`; the first sixteen have names of their own. */
-export function makeLeague(random: Random, teams: number): LeagueTeam[] {
+export function makeLeague(random: Random, teams: number, rates: Rates): LeagueTeam[] {
   assert(Number.isInteger(teams) && teams >= 2 && teams <= MAX_TEAMS, "2 to 20,000 teams");
   return Array.from({ length: teams }, (_, index) =>
-    makeTeam(random.fork(`team ${String(index)}`), index),
+    makeTeam(random.fork(`team ${String(index)}`), index, rates),
   );
 }
 
-function makeTeam(random: Random, index: number): LeagueTeam {
+function makeTeam(random: Random, index: number, rates: Rates): LeagueTeam {
   const teamId = FIRST_TEAM_ID + index;
-  const names = pickNames(random, PLANNED_MINUTES.length);
+  const names = pickNames(random, rates.plannedMinutes.length);
+  // Good teams tend to be good at both ends; that spreads margins, not totals.
+  const quality = random.normal(0, rates.strengthSd);
+  const atOneEnd = (): number => 0.6 * quality + 0.8 * random.normal(0, rates.strengthSd);
   return {
     teamId,
     ...clubOf(index),
-    offense: random.normal(0, STRENGTH_SD),
-    defense: random.normal(0, STRENGTH_SD),
+    offense: atOneEnd(),
+    defense: atOneEnd(),
     tempoS: random.normal(0, TEMPO_SD_S),
-    players: names.map((name, slot) => makePlayer(random, teamId, slot, name)),
+    players: names.map((name, slot) => makePlayer(random, rates, teamId, slot, name)),
   };
 }
 
@@ -109,12 +105,13 @@ function pickNames(random: Random, count: number): [first: string, family: strin
 
 function makePlayer(
   random: Random,
+  rates: Rates,
   teamId: number,
   slot: number,
   [first, family]: [string, string],
 ): LeaguePlayer {
   const size = SIZES[slot] ?? 0.5;
-  const minutes = PLANNED_MINUTES[slot] ?? 0;
+  const minutes = rates.plannedMinutes[slot] ?? 0;
   const spread = (mean: number): number => mean * Math.exp(random.normal(0, 0.2));
   return {
     playerId: teamId * PLAYERS_ID_FACTOR + slot + 1,
@@ -131,6 +128,9 @@ function makePlayer(
     blockWeight: spread(0.2 + 1.8 * size * size),
     foulWeight: spread(0.8 + 0.6 * size),
     touch: random.normal(0, TOUCH_SD) + (slot < 5 ? 0.006 : -0.01),
-    freeThrowRate: Math.min(0.95, Math.max(0.45, random.normal(0.83 - 0.1 * size, 0.05))),
+    freeThrowRate: Math.min(
+      0.95,
+      Math.max(0.45, random.normal(rates.freeThrow + 0.05 - 0.1 * size, 0.05)),
+    ),
   };
 }

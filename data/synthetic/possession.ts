@@ -24,33 +24,21 @@ import {
 } from "./sim.ts";
 import { deadBall, maybeTimeout } from "./stoppage.ts";
 
-/** Chances per attempt, NBA 2023-24, rounded. */
-const TURNOVER_RATE = 0.124;
-const COMMON_FOUL_RATE = 0.1;
-const TECHNICAL_RATE = 0.0015;
 const KICKED_BALL_RATE = 0.004;
 
-/** Share of turnovers by kind; the first two are steals. */
-const TURNOVERS: readonly (readonly [subtype: string, weight: number])[] = [
-  ["bad pass", 0.34],
-  ["lost ball", 0.22],
-  ["out-of-bounds bad pass", 0.15],
-  ["traveling", 0.08],
-  ["offensive foul", 0.15],
-  ["3-second violation", 0.06],
+/** Kinds of turnovers that are steals, and of those that are neither steal nor offensive foul, with their weights. */
+const STOLEN: readonly (readonly [subtype: string, weight: number])[] = [
+  ["bad pass", 0.6],
+  ["lost ball", 0.4],
+];
+const UNFORCED: readonly (readonly [subtype: string, weight: number])[] = [
+  ["out-of-bounds bad pass", 0.52],
+  ["traveling", 0.28],
+  ["3-second violation", 0.2],
 ];
 
 /** A whole shot clock in tenths of a second. */
 const SHOT_CLOCK_DS = 240;
-
-/** Home court, in make rate: about 3 points a game. */
-const HOME_TOUCH = 0.009;
-
-/**
- * Make rate per point of lead: sides that lead ease up. Without it the final margins of a game of
- * independent possessions spread over 16 points; real ones spread over 12 to 13 around the spread.
- */
-const EASE_PER_POINT = 0.0016;
 
 /** Make rate lost per minute on court without rest, beyond eight. */
 const TIRED_PER_MINUTE = 0.004;
@@ -79,16 +67,17 @@ function playAttempt(sim: Sim, isFresh: boolean): Outcome {
   }
   if (thinkDs >= sim.clockDs) return lastAttempt(sim);
   runClock(sim, thinkDs);
-  if (random.next() < TECHNICAL_RATE) technicalFoul(sim);
+  const { rates } = sim;
+  if (random.next() < rates.technical) technicalFoul(sim);
   if (random.next() < KICKED_BALL_RATE) kickedBall(sim);
   const draw = random.next();
-  if (draw < TURNOVER_RATE) return turnover(sim);
-  if (draw < TURNOVER_RATE + COMMON_FOUL_RATE) {
+  if (draw < rates.turnover) return turnover(sim);
+  if (draw < rates.turnover + rates.commonFoul) {
     const kind = random.next() < 0.25 ? FoulKind.LOOSE_BALL : FoulKind.PERSONAL;
     return commonFoul(sim, kind, pickUser(sim));
   }
   const shooter = pickUser(sim);
-  return shoot(sim, shooter, planShot(random, shooter.player.size, threeShare(sim)));
+  return shoot(sim, shooter, planShot(random, sim.rates, shooter.player.size, threeShare(sim)));
 }
 
 /** How long the side with the ball takes, tenths of a second. */
@@ -101,7 +90,7 @@ function thinkingTime(sim: Sim, isFresh: boolean): number {
   if (sim.clockDs < SHOT_CLOCK_DS && sim.clockDs > 60 && holds)
     return sim.clockDs - 5 - random.int(45);
   const tempoS = attackers(sim).team.tempoS + defenders(sim).team.tempoS;
-  const meanS = (isFresh ? 12.7 : 7) + tempoS / 2;
+  const meanS = (isFresh ? sim.rates.attackS : sim.rates.secondAttackS) + tempoS / 2;
   const factor = isFinish ? paceAtTheEnd(lead) : 1;
   const wantedDs = random.normal(meanS * factor, isFresh ? 5 : 3.8) * 10;
   return Math.min(SHOT_CLOCK_DS - 3, Math.max(20, wantedDs));
@@ -136,11 +125,13 @@ function threeShare(sim: Sim): number {
 function lastAttempt(sim: Sim): Outcome {
   const { random } = sim;
   const startDs = sim.clockDs;
-  if (startDs > 5 && random.next() < 0.7) {
+  const isFar = startDs < 35;
+  if (startDs > 5 && random.next() < (isFar ? 0.25 : 0.7)) {
     runClock(sim, startDs - 1 - random.int(Math.min(20, startDs - 1)));
     const shooter = pickUser(sim);
-    const plan =
-      startDs < 35 ? planHeave(random) : planShot(random, shooter.player.size, threeShare(sim));
+    const plan = isFar
+      ? planHeave(random, sim.rates)
+      : planShot(random, sim.rates, shooter.player.size, threeShare(sim));
     return shoot(sim, shooter, plan);
   }
   runClock(sim, startDs);
@@ -153,13 +144,13 @@ function pickUser(sim: Sim): PlayerLine {
 
 function shoot(sim: Sim, shooter: PlayerLine, plan: ShotPlan): Outcome {
   const { random } = sim;
-  const { zone } = plan;
-  const isFouled = random.next() < zone.fouledRate;
+  const { zone, rates } = plan;
+  const isFouled = random.next() < rates.fouledRate;
   // A fouled shot goes in about half as often.
   const made = random.next() < makeRate(sim, shooter, plan) * (isFouled ? 0.5 : 1);
   if (isFouled && !made) return shootingFoul(sim, shooter, zone.value);
   if (!made) return miss(sim, shooter, plan);
-  const assister = random.next() < zone.assistedShare ? pickAssister(sim, shooter) : undefined;
+  const assister = random.next() < rates.assistedShare ? pickAssister(sim, shooter) : undefined;
   score(attackers(sim), defenders(sim), shooter, zone.value);
   if (assister !== undefined) assister.assists += 1;
   emitShot(sim, shooter, plan, true, assister);
@@ -168,22 +159,22 @@ function shoot(sim: Sim, shooter: PlayerLine, plan: ShotPlan): Outcome {
   return "over";
 }
 
-function makeRate(sim: Sim, shooter: PlayerLine, { zone }: ShotPlan): number {
-  const home = sim.offense === 0 ? HOME_TOUCH : -HOME_TOUCH;
+function makeRate(sim: Sim, shooter: PlayerLine, { zone, rates }: ShotPlan): number {
+  const home = sim.offense === 0 ? sim.rates.homeTouch : -sim.rates.homeTouch;
   const tiredMinutes = Math.max(0, shooter.sinceChangeDs / 600 - FRESH_MINUTES);
   const rate =
-    zone.makeRate +
+    rates.makeRate +
     shooter.player.touch +
     attackers(sim).team.offense -
     defenders(sim).team.defense +
     home -
-    EASE_PER_POINT * leadOfOffense(sim) -
+    sim.rates.easePerPoint * leadOfOffense(sim) -
     TIRED_PER_MINUTE * tiredMinutes;
-  return zone.name === "heave" ? zone.makeRate : Math.min(0.95, Math.max(0.05, rate));
+  return zone.name === "heave" ? rates.makeRate : Math.min(0.95, Math.max(0.05, rate));
 }
 
 function miss(sim: Sim, shooter: PlayerLine, plan: ShotPlan): Outcome {
-  const isBlocked = sim.random.next() < plan.zone.blockedShare;
+  const isBlocked = sim.random.next() < plan.rates.blockedShare;
   emitShot(sim, shooter, plan, false, undefined, isBlocked);
   if (isBlocked) {
     const defense = defenders(sim);
@@ -233,8 +224,7 @@ function turnover(sim: Sim): Outcome {
   const { random } = sim;
   const loser = pickUser(sim);
   const defense = defenders(sim);
-  const [subtype] = pickWeighted(random, TURNOVERS, ([, weight]) => weight);
-  const isSteal = subtype === "bad pass" || subtype === "lost ball";
+  const [subtype, isSteal] = turnoverKind(sim);
   const other = pickWeighted(random, defense.onCourt, (line) => line.player.stealWeight);
   if (subtype === "offensive foul") offensiveFoul(sim, loser, other);
   loser.turnovers += 1;
@@ -254,6 +244,13 @@ function turnover(sim: Sim): Outcome {
   if (loser.fouls >= FOUL_LIMIT) replaceFouledOut(sim, attackers(sim), loser);
   deadBall(sim, 9);
   return "over";
+}
+
+function turnoverKind({ random, rates }: Sim): [subtype: string, isSteal: boolean] {
+  const draw = random.next();
+  if (draw < rates.steal) return [pickWeighted(random, STOLEN, ([, weight]) => weight)[0], true];
+  if (draw < rates.steal + rates.offensiveFoul) return ["offensive foul", false];
+  return [pickWeighted(random, UNFORCED, ([, weight]) => weight)[0], false];
 }
 
 function kickedBall(sim: Sim): void {

@@ -10,8 +10,6 @@ const MAX_CHANGES = 3;
 /** Tenths of a second in a minute. */
 const MINUTE_DS = 600;
 
-/** A change must right at least this much of the plan, or players would swap at every whistle. */
-const LEAST_GAIN_DS = 4.3 * MINUTE_DS;
 const LEAST_STINT_DS = 2 * MINUTE_DS;
 
 /** How far the coach bends the plan: close finish, lost cause, foul trouble, a second-half start. */
@@ -48,7 +46,8 @@ interface Change {
 
 function bestChange(sim: Sim, side: SimSide, keep?: PlayerLine): Change | undefined {
   let best: Change | undefined;
-  let bestGainDs = LEAST_GAIN_DS;
+  // Players would swap at every whistle if any gain were enough.
+  let bestGainDs = sim.rates.changeMinutes * MINUTE_DS;
   const bench = benchOf(side).filter((line) => hasSettled(sim, line));
   for (const out of side.onCourt) {
     if (out === keep || !hasSettled(sim, out)) continue;

@@ -11,7 +11,9 @@ import {
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type SourceGame } from "../source.ts";
 import { playGame } from "./game.ts";
+import { FITTED_RATES } from "./fitted-rates.ts";
 import { type LeagueTeam, makeLeague } from "./league.ts";
+import { type Rates } from "./rates.ts";
 
 export interface SyntheticSeasonOptions {
   /** Any integer; the same seed gives the same bytes. */
@@ -24,6 +26,8 @@ export interface SyntheticSeasonOptions {
   readonly concurrent?: number;
   /** Tip-off of the first game, epoch milliseconds. */
   readonly startTimeMs: number;
+  /** Default: those fitted to real seasons. */
+  readonly rates?: Rates;
 }
 
 const DEFAULT_TEAMS = 8;
@@ -53,13 +57,13 @@ interface Pairing {
  * memory. Each day's ratings come from the days before.
  */
 export function* syntheticSeason(options: SyntheticSeasonOptions): Generator<SourceGame> {
-  const { seed, games, startTimeMs } = options;
+  const { seed, games, startTimeMs, rates = FITTED_RATES } = options;
   const teams = options.teams ?? Math.max(DEFAULT_TEAMS, 2 * (options.concurrent ?? 0));
   const concurrent = options.concurrent ?? Math.floor(teams / 2);
   assert(Number.isInteger(games) && games > 0, "a season has at least one game");
   assert(concurrent >= 1 && concurrent * 2 <= teams, "a team plays one game at a time");
   const random = seededRandom(seed);
-  const standings = makeLeague(random.fork("league"), teams).map((team): Standing => {
+  const standings = makeLeague(random.fork("league"), teams, rates).map((team): Standing => {
     return { team, elo: ELO_AVERAGE, lastDay: undefined };
   });
   const season = seasonOf(startTimeMs);
@@ -75,7 +79,14 @@ export function* syntheticSeason(options: SyntheticSeasonOptions): Generator<Sou
       const { home, away } = pairing;
       const fork = random.fork(gameId);
       const teamsOfGame = { home: home.team, away: away.team };
-      const played = playGame({ gameId, season, random: fork, tipoffTimeMs, ...teamsOfGame });
+      const played = playGame({
+        gameId,
+        season,
+        random: fork,
+        rates,
+        tipoffTimeMs,
+        ...teamsOfGame,
+      });
       updates.push(() => settle(pairing, season, day, played.homePoints - played.awayPoints));
       yield { info, plays: played.plays, deadLetters: [], rows: played.plays.length };
     }

@@ -1,18 +1,13 @@
 import { type Random } from "../../base/random.ts";
+import { type Rates, type ZoneRates } from "./rates.ts";
 import { pickWeighted } from "./sim.ts";
 
 export type ZoneName = "rim" | "paint" | "mid" | "corner" | "top" | "heave";
 
-/** A kind of shot. Rates are the NBA's of 2023-24, rounded. */
+/** A kind of shot; how often and how well it is taken is said by `Rates.zones`. */
 interface Zone {
   readonly name: ZoneName;
   readonly value: 2 | 3;
-  readonly makeRate: number;
-  /** Chance that a shot from here is fouled. */
-  readonly fouledRate: number;
-  /** Share of the misses that are blocked, and of the makes that are assisted. */
-  readonly blockedShare: number;
-  readonly assistedShare: number;
   readonly minFt: number;
   readonly maxFt: number;
   readonly subtypes: readonly string[];
@@ -22,10 +17,6 @@ const ZONES: readonly Zone[] = [
   {
     name: "rim",
     value: 2,
-    makeRate: 0.66,
-    fouledRate: 0.205,
-    blockedShare: 0.29,
-    assistedShare: 0.56,
     minFt: 0.5,
     maxFt: 4,
     subtypes: ["Layup", "driving Layup", "cutting Layup", "DUNK", "driving DUNK", "tip Layup"],
@@ -33,10 +24,6 @@ const ZONES: readonly Zone[] = [
   {
     name: "paint",
     value: 2,
-    makeRate: 0.44,
-    fouledRate: 0.12,
-    blockedShare: 0.12,
-    assistedShare: 0.4,
     minFt: 4.5,
     maxFt: 13,
     subtypes: ["driving floating Jump Shot", "turnaround Hook", "Jump Shot", "Hook"],
@@ -44,10 +31,6 @@ const ZONES: readonly Zone[] = [
   {
     name: "mid",
     value: 2,
-    makeRate: 0.42,
-    fouledRate: 0.055,
-    blockedShare: 0.04,
-    assistedShare: 0.38,
     minFt: 13.5,
     maxFt: 20.5,
     subtypes: ["pullup Jump Shot", "turnaround fadeaway Jump Shot", "step back Jump Shot"],
@@ -55,10 +38,6 @@ const ZONES: readonly Zone[] = [
   {
     name: "corner",
     value: 3,
-    makeRate: 0.388,
-    fouledRate: 0.01,
-    blockedShare: 0.015,
-    assistedShare: 0.95,
     minFt: 22,
     maxFt: 23.5,
     subtypes: ["3PT"],
@@ -66,10 +45,6 @@ const ZONES: readonly Zone[] = [
   {
     name: "top",
     value: 3,
-    makeRate: 0.355,
-    fouledRate: 0.018,
-    blockedShare: 0.015,
-    assistedShare: 0.8,
     minFt: 24,
     maxFt: 28.5,
     subtypes: ["3PT", "step back 3PT", "pullup 3PT"],
@@ -77,10 +52,6 @@ const ZONES: readonly Zone[] = [
   {
     name: "heave",
     value: 3,
-    makeRate: 0.03,
-    fouledRate: 0,
-    blockedShare: 0,
-    assistedShare: 0,
     minFt: 38,
     maxFt: 65,
     subtypes: ["running 3PT"],
@@ -90,6 +61,7 @@ const ZONES: readonly Zone[] = [
 /** Where a shot is taken, and what is to be expected of it. */
 export interface ShotPlan {
   readonly zone: Zone;
+  readonly rates: ZoneRates;
   readonly subtype: string;
   readonly xFt: number;
   readonly yFt: number;
@@ -103,25 +75,30 @@ const BEHIND_BASKET_FT = 4;
  * @param size - of the shooter, 0..1: the tall go to the rim, the small stay outside.
  * @param threeShare - 0..1 raises the share of threes to at least that; for a side that needs three.
  */
-export function planShot(random: Random, size: number, threeShare = 0): ShotPlan {
-  const zone = pickWeighted(random, ZONES, (candidate) => zoneWeight(candidate, size, threeShare));
-  return placeShot(random, zone);
+export function planShot(random: Random, rates: Rates, size: number, threeShare = 0): ShotPlan {
+  const weights = ZONES.map(({ name }) => leaning(name, size) * rates.zones[name].weight);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const three = ZONES.reduce(
+    (sum, { value }, at) => sum + (value === 3 ? (weights[at] ?? 0) / total : 0),
+    0,
+  );
+  const zone = pickWeighted(random, ZONES, (candidate) => {
+    const base = (weights[ZONES.indexOf(candidate)] ?? 0) / total;
+    if (three >= threeShare) return base;
+    return candidate.value === 3
+      ? (base / three) * threeShare
+      : (base / (1 - three)) * (1 - threeShare);
+  });
+  return placeShot(random, rates, zone);
 }
 
 /** A throw from beyond half-court as time runs out. */
-export function planHeave(random: Random): ShotPlan {
-  return placeShot(random, ZONES[ZONES.length - 1] as Zone);
+export function planHeave(random: Random, rates: Rates): ShotPlan {
+  return placeShot(random, rates, ZONES[ZONES.length - 1] as Zone);
 }
 
-function zoneWeight(zone: Zone, size: number, threeShare: number): number {
-  const base = baseWeight(zone.name, size);
-  const three = baseWeight("corner", size) + baseWeight("top", size);
-  if (three >= threeShare) return base;
-  return zone.value === 3 ? (base / three) * threeShare : (base / (1 - three)) * (1 - threeShare);
-}
-
-/** Sums to 1 for every size. */
-function baseWeight(name: ZoneName, size: number): number {
+/** Where players of a size like to shoot from; the fitted weights of the zones come on top. */
+function leaning(name: ZoneName, size: number): number {
   switch (name) {
     case "rim":
       return 0.2 + 0.2 * size;
@@ -140,12 +117,19 @@ function baseWeight(name: ZoneName, size: number): number {
   }
 }
 
-function placeShot(random: Random, zone: Zone): ShotPlan {
+function placeShot(random: Random, rates: Rates, zone: Zone): ShotPlan {
   const distanceFt = zone.minFt + random.next() * (zone.maxFt - zone.minFt);
   const [xFt, yFt] =
     zone.name === "corner" ? cornerSpot(random, distanceFt) : arcSpot(random, zone, distanceFt);
   const subtype = zone.subtypes[random.int(zone.subtypes.length)] ?? "";
-  return { zone, subtype, xFt: tenths(xFt), yFt: tenths(yFt), distanceFt: tenths(distanceFt) };
+  return {
+    zone,
+    rates: rates.zones[zone.name],
+    subtype,
+    xFt: tenths(xFt),
+    yFt: tenths(yFt),
+    distanceFt: tenths(distanceFt),
+  };
 }
 
 /** Corner threes are taken next to the side line, below the break of the arc. */

@@ -9,6 +9,7 @@ import {
   Side,
 } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { type LeaguePlayer, type LeagueTeam } from "./league.ts";
+import { type Rates } from "./rates.ts";
 
 /** 0 = home, 1 = away. */
 export type SideIndex = 0 | 1;
@@ -50,6 +51,7 @@ export interface Sim {
   readonly gameId: string;
   readonly season: number;
   readonly random: Random;
+  readonly rates: Rates;
   readonly sides: readonly [home: SimSide, away: SimSide];
   readonly plays: PlayEvent[];
   period: number;
@@ -68,6 +70,7 @@ export interface SimOptions {
   readonly gameId: string;
   readonly season: number;
   readonly random: Random;
+  readonly rates: Rates;
   readonly home: LeagueTeam;
   readonly away: LeagueTeam;
   readonly tipoffTimeMs: number;
@@ -80,6 +83,7 @@ export function makeSim(options: SimOptions): Sim {
     gameId: options.gameId,
     season: options.season,
     random: options.random,
+    rates: options.rates,
     sides: [makeSide(0, options.home), makeSide(1, options.away)],
     plays: [],
     period: 1,

@@ -3,7 +3,7 @@ import { substitute } from "./rotation.ts";
 import { emit, otherSide, pause, type PlayerLine, type Sim, type SimSide } from "./sim.ts";
 
 /** A run of the other side that makes a coach stop the game. */
-const RUN_POINTS = 8;
+const RUN_POINTS = 6;
 
 /** The first whistle under 7:00 and under 3:00 of a quarter is a time-out for television, if none was taken. */
 const MANDATORY_CLOCKS_DS = [4200, 1800] as const;
@@ -31,7 +31,10 @@ export function maybeTimeout(sim: Sim, conceded: SimSide): void {
   const isHurt = sim.sides[otherSide(conceded.index)].run >= RUN_POINTS;
   const isLastChance = sim.period >= 4 && sim.clockDs < 300 && behind > 0 && behind <= 6;
   if (conceded.timeouts === 0 || sim.clockDs === 0) return;
-  if ((isLastChance && sim.random.next() < 0.5) || (isHurt && sim.random.next() < 0.55)) {
+  if (
+    (isLastChance && sim.random.next() < 0.5) ||
+    (isHurt && sim.random.next() < sim.rates.runTimeout)
+  ) {
     callTimeout(sim, conceded, "full", TIMEOUT_S);
   }
 }
