@@ -1,6 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  EDGES_STREAM,
+  EDGES_SUBJECTS,
   INSIGHTS_STREAM,
   INSIGHTS_SUBJECTS,
   JOBS_BUCKET,
@@ -39,6 +41,8 @@ function bucket(name: string): string[] {
 
 /** What a worker of any job needs besides its input and output: leases, heads, snapshots. */
 const WORKER = [
+  `$JS.API.STREAM.INFO.${PLAYS_STREAM}`,
+  `$JS.API.STREAM.INFO.${INSIGHTS_STREAM}`,
   ...bucket(JOBS_BUCKET),
   ...bucket(WORKERS_BUCKET),
   `$JS.API.STREAM.PURGE.${SNAPSHOTS_STREAM}`,
@@ -52,9 +56,23 @@ export const ROLES: Readonly<Record<string, readonly string[]>> = {
   // replay and live: publish plays, and look where they had stopped.
   feed: [PLAYS_SUBJECTS, ...read(PLAYS_STREAM), `$JS.API.STREAM.INFO.${INSIGHTS_STREAM}`],
   insight: [...WORKER, ...read(PLAYS_STREAM), INSIGHTS_SUBJECTS, ...read(INSIGHTS_STREAM)],
-  scorecard: [...WORKER, ...read(INSIGHTS_STREAM)],
-  leaders: [...WORKER, ...read(INSIGHTS_STREAM)],
-  dashboard: read(INSIGHTS_STREAM),
+  // Recomputes a share of the games from their plays.
+  scorecard: [...WORKER, ...read(INSIGHTS_STREAM), ...read(PLAYS_STREAM)],
+  leaders: [
+    ...WORKER,
+    ...read(INSIGHTS_STREAM),
+    ...read(PLAYS_STREAM),
+    EDGES_SUBJECTS,
+    ...read(EDGES_STREAM),
+    `$JS.API.STREAM.PURGE.${EDGES_STREAM}`,
+  ],
+  // Shows who works on what, and how full the streams are.
+  dashboard: [
+    ...read(INSIGHTS_STREAM),
+    ...read(`KV_${JOBS_BUCKET}`),
+    ...read(`KV_${WORKERS_BUCKET}`),
+    "$JS.API.STREAM.LIST",
+  ],
   // Models, where they are kept in the broker.
   serving: [],
 };

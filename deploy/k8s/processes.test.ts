@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { isDeepStrictEqual } from "node:util";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -68,6 +69,13 @@ function start(
   return told;
 }
 
+async function untilReady(child: ChildProcess & { output: string }): Promise<void> {
+  while (!child.output.includes('"ready":true')) {
+    if (child.exitCode !== null) throw new Error(child.output);
+    await delay(50);
+  }
+}
+
 async function ended(child: ChildProcess & { output: string }): Promise<string> {
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   return `${String(child.exitCode)} ${child.exitCode === 0 ? "" : child.output}`.trim();
@@ -123,26 +131,30 @@ test.skipIf(kustomizeFolder === undefined)(
     const grpc = process.env["TEST_GRPC_PORT"] ?? "";
     const running = [
       start("serving", { ...loopback, COURTSIDE_PORT: grpc, COURTSIDE_HTTP_PORT: "0" }),
-      start("insight", { ...loopback, COURTSIDE_CHECKPOINTS: join(folder, "checkpoints") }),
+      ...["insight", "scorecard", "leaders"].map((name) =>
+        start(name, { ...loopback, COURTSIDE_CHECKPOINTS: join(folder, "checkpoints") }),
+      ),
       start("dashboard", { ...loopback, COURTSIDE_PORT: "0" }),
     ];
+    for (const child of running) await untilReady(child);
     const replay = start("replay", { ...loopback, COURTSIDE_GAMES: "2", COURTSIDE_SPEED: "max" });
     expect(await ended(replay)).toBe("0");
     const client = await openClickHouse(store.url);
-    const rows = async (): Promise<{ games: number; finals: number }[]> =>
+    const rows = async (): Promise<unknown[]> =>
       (
         await client.query({
-          query: `SELECT uniqExact(game_id) AS games, (SELECT count() FROM game_results) AS finals FROM predictions`,
+          query: `SELECT uniqExact(game_id) AS games, (SELECT count() FROM game_results) AS finals,
+            (SELECT count() > 0 FROM model_scores) AS scored, (SELECT count() > 0 FROM league_leaders) AS ranked
+            FROM predictions`,
           format: "JSONEachRow",
         })
       ).json();
+    const complete = { games: 2, finals: 2, scored: 1, ranked: 1 };
     for (let tries = 0; tries < 300; tries += 1) {
-      if ((await rows())[0]?.finals === 2) break;
+      if (isDeepStrictEqual(await rows(), [complete])) break;
       await delay(200);
     }
-    expect(await rows(), running.map(({ output }) => output).join("\n")).toEqual([
-      { games: 2, finals: 2 },
-    ]);
+    expect(await rows(), running.map(({ output }) => output).join("\n")).toEqual([complete]);
     await client.close();
     for (const child of running) child.kill("SIGTERM");
     expect(await Promise.all(running.map(ended))).toEqual(running.map(() => "0"));
