@@ -64,6 +64,8 @@ export interface NatsSourceOptions<I> {
   decode(message: Msg, storedMs: number): I;
   keyGroupOf(subject: string): number;
   readonly traceparentHeader: string;
+  /** Told how many messages were still to come when one was received. */
+  onLag?(messages: number): void;
   readonly log: Log;
   /** True for a stream whose beginning is removed while it is read. */
   readonly isPurged?: boolean;
@@ -267,7 +269,7 @@ export class NatsSource<I> implements Source<I> {
     this.#heardMs = performance.now();
     const reply = message.reply ?? "";
     if (!reply.startsWith("$JS.ACK.")) return this.#onStatus(message);
-    const { streamSequence, consumerSequence, storedMs } = parseReply(reply);
+    const { streamSequence, consumerSequence, storedMs, pending } = parseReply(reply);
     if (consumerSequence !== this.#consumerSequence + 1) {
       this.#inbox = "";
       void this.#recreate("gap");
@@ -277,6 +279,7 @@ export class NatsSource<I> implements Source<I> {
     this.#sincePull += 1;
     this.#last = streamSequence;
     const options = this.#options;
+    options.onLag?.(pending + this.#buffer.length);
     const keyGroup = options.keyGroupOf(message.subject);
     const { first, last } = options.keyGroups ?? EVERY_KEY_GROUP;
     if (keyGroup < first || keyGroup > last) return this.#pullIfDue();
@@ -367,6 +370,7 @@ function parseReply(reply: string): {
   streamSequence: number;
   consumerSequence: number;
   storedMs: number;
+  pending: number;
 } {
   const tokens = reply.split(".");
   const shift = tokens.length > 9 ? 2 : 0;
@@ -375,5 +379,6 @@ function parseReply(reply: string): {
     consumerSequence: Number(tokens[6 + shift]),
     // Nanoseconds; a double keeps a quarter of a microsecond of them.
     storedMs: Number(tokens[7 + shift]) / 1e6,
+    pending: Number(tokens[8 + shift]),
   };
 }

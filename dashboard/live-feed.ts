@@ -2,6 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type Log } from "../base/log.ts";
 import { fnv1a } from "../base/random.ts";
 import { preciseMs, systemClock } from "../base/clock.ts";
+import { type Counter, type Histogram, type Metrics, noMetrics } from "../base/metrics.ts";
 import { type Span, type Tracing } from "../base/tracing.ts";
 import { type Insight, InsightSchema } from "../proto/gen/courtside/v1/insight_pb.ts";
 import { type GameBook } from "./games.ts";
@@ -41,8 +42,34 @@ export class LiveFeed implements SnapshotSource {
   /** Last message of the plays' stream when the job was heard last; undefined until it is looked at again. */
   #playsWhenHeard: number | undefined;
   #waitingPlays = 0;
+  readonly #deliver: Histogram;
+  readonly #untraced: Counter;
+  /** When the plays of the next flush left the job. */
+  #leftMs: number[] = [];
 
-  constructor(book: GameBook, log: Log, tracing: Tracing) {
+  constructor(book: GameBook, log: Log, tracing: Tracing, metrics: Metrics = noMetrics) {
+    this.#deliver = metrics.histogram(
+      "courtside.page.deliver",
+      "ms",
+      "Prediction out of the job until it was sent to the pages",
+    );
+    this.#untraced = metrics.counter(
+      "courtside.page.spans_not_made",
+      "{span}",
+      "Sampled plays without spans of the page, since too many came at once",
+    );
+    metrics.gauge(
+      "courtside.page.clients",
+      "{client}",
+      "Pages that are open",
+      () => this.hub.clients,
+    );
+    metrics.gauge(
+      "courtside.page.insights",
+      "{insight}",
+      "Insights taken in",
+      () => this.#insights,
+    );
     this.book = book;
     this.#log = log;
     this.#tracing = tracing;
@@ -69,8 +96,7 @@ export class LiveFeed implements SnapshotSource {
       if (sequence >= this.#backlog) this.#setPhase("live");
       else if (sequence % PROGRESS_STEP === 0) this.hub.publishStatus();
     }
-    if (traceparent !== "" && this.#phase === "live" && this.#spans.length < MAX_OPEN_SPANS)
-      this.#trace(insight, traceparent, receivedMs);
+    if (this.#phase === "live") this.#note(insight, traceparent, receivedMs);
     const sinceFlushMs = performance.now() - this.#flushedAtMs;
     this.#flushTimer ??= setTimeout(
       () => this.flush(),
@@ -109,6 +135,9 @@ export class LiveFeed implements SnapshotSource {
       span.end();
     }
     this.#spans = [];
+    const nowMs = preciseMs(systemClock);
+    for (const leftMs of this.#leftMs) this.#deliver.record(Math.max(0, nowMs - leftMs));
+    this.#leftMs = [];
   }
 
   summaries(): ReturnType<GameBook["summaries"]> {
@@ -133,6 +162,15 @@ export class LiveFeed implements SnapshotSource {
   close(): void {
     clearTimeout(this.#flushTimer);
     this.hub.close();
+  }
+
+  #note(insight: Insight | undefined, traceparent: string, receivedMs: number): void {
+    if (insight?.body.case !== "play") return;
+    const leftMs = Number(insight.body.value.prediction?.predictedTimeMs ?? 0n);
+    if (leftMs > 0) this.#leftMs.push(leftMs);
+    if (traceparent === "") return;
+    if (this.#spans.length < MAX_OPEN_SPANS) this.#trace(insight, traceparent, receivedMs);
+    else this.#untraced.add(1);
   }
 
   /** Two stages: from where the job's spans end until it came here, and from there until it is sent to the page. */

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo } from "node:net";
 import { CourtsideError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
+import type { Metrics } from "../base/metrics.ts";
 import { noTracing, type Tracing } from "../base/tracing.ts";
 import { PLAYS_STREAM } from "../proto/subjects.ts";
 import { PageApi, type PageSources } from "./api.ts";
@@ -38,6 +39,7 @@ export interface DashboardOptions {
   readonly handlers?: readonly RequestHandler[];
   readonly log?: Log;
   readonly tracing?: Tracing;
+  readonly metrics?: Metrics;
   /** What the views beside the live ones read from. */
   readonly sources?: PageSources;
   /** Path under which a proxy shows the page, for example `/courtside`; default none. */
@@ -74,7 +76,7 @@ export class PortInUseError extends CourtsideError {
 export async function startDashboard(options: DashboardOptions): Promise<Dashboard> {
   const { log = silentLog, tracing = noTracing, handlers = [] } = options;
   const basePath = (options.basePath ?? "").replace(/\/+$/u, "");
-  const feed = new LiveFeed(new GameBook(options.maxGames), log, tracing);
+  const feed = new LiveFeed(new GameBook(options.maxGames), log, tracing, options.metrics);
   const page = loadPage();
   // Who asks for it is told; a server that nobody looks at works without.
   page.catch((error: unknown) => log.error("no page", error));

@@ -1,3 +1,5 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import type { Meter } from "@opentelemetry/api";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { PrometheusExporter } from "@opentelemetry/exporter-prometheus";
@@ -41,6 +43,7 @@ export async function createOtelMetrics(
   });
   const provider = new MeterProvider({ resource, readers: [exporter] });
   const meter = provider.getMeter("courtside");
+  observeProcess(meter);
   let checks: HealthChecks = { notReady: () => "still starting" };
   const server = createServer((request, response) => {
     if (request.url === "/metrics") exporter.getMetricsRequestHandler(request, response);
@@ -70,6 +73,33 @@ export async function createOtelMetrics(
       await provider.shutdown();
     },
   };
+}
+
+/** What every process tells of itself, by the names of the semantic conventions. */
+function observeProcess(meter: Meter): void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  meter
+    .createObservableCounter("process.cpu.time", { unit: "s", description: "CPU time used" })
+    .addCallback((result) => {
+      const { user, system } = process.cpuUsage();
+      result.observe(user / 1e6, { "cpu.mode": "user" });
+      result.observe(system / 1e6, { "cpu.mode": "system" });
+    });
+  meter
+    .createObservableGauge("process.memory.usage", { unit: "By", description: "Resident memory" })
+    .addCallback((result) => result.observe(process.memoryUsage.rss()));
+  meter
+    .createObservableGauge("nodejs.eventloop.delay.p99", {
+      unit: "s",
+      description: "Lateness of the event loop since the last look, 99th percentile",
+    })
+    .addCallback((result) => {
+      const p99 = delay.percentile(99);
+      // Without a look there is nothing to tell.
+      result.observe(Number.isFinite(p99) ? p99 / 1e9 : 0);
+      delay.reset();
+    });
 }
 
 /** @param problem - why the answer is no; undefined is yes. */

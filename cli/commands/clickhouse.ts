@@ -3,6 +3,7 @@ import { CourtsideError, UsageError } from "../../base/errors.ts";
 import { createLog } from "../../base/log.ts";
 import { DATABASE, openClickHouse } from "../../data/clickhouse/client.ts";
 import { serveClickHouse } from "../../local/clickhouse/serve.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { integerFlag } from "../flags.ts";
 
@@ -26,12 +27,14 @@ back-up can be read and then drops what is there.
 Flags:
   --port P              port, 0 for any free one (default 8123)
   --data DIR            directory of the tables (default .courtside/clickhouse)
+  --prometheus-port P   also serve metrics on this port, 0 for a free one
   --clickhouse-url URL  server to back up or restore (default http://127.0.0.1:8123)
   --replace             restore over tables that hold rows`,
   options: {
     port: { type: "string", default: "8123" },
     data: { type: "string", default: ".courtside/clickhouse" },
     "clickhouse-url": { type: "string", default: "http://127.0.0.1:8123" },
+    "prometheus-port": { type: "string" },
     replace: { type: "boolean", default: false },
   },
   run: async (context) => {
@@ -57,10 +60,14 @@ async function serve(context: CommandContext): Promise<number> {
   const { values, signal } = context;
   const port = integerFlag(values, "port", { min: 0, max: 65_535 }) ?? 0;
   const dataDir = String(values["data"]);
-  const server = await serveClickHouse({ dataDir, port, log: createLog("clickhouse") });
+  const prometheusPort = integerFlag(values, "prometheus-port", { min: 0, max: 65_535 });
+  const metrics = await createMetrics({ service: "clickhouse", prometheusPort });
+  const server = await serveClickHouse({ dataDir, port, log: createLog("clickhouse"), metrics });
+  metrics.reportHealth({});
   context.stdout(`${JSON.stringify({ ready: true, service: "clickhouse", port: server.port })}\n`);
   if (!signal.aborted) await once(signal, "abort");
   await server.stop();
+  await metrics.shutdown();
   return 0;
 }
 

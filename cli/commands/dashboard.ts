@@ -5,6 +5,7 @@ import { startDashboard } from "../../dashboard/server.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { connectPredict } from "../../serving/client.ts";
 import { createGateway } from "../../serving/http/gateway.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import { type Command, type CommandContext } from "../command.ts";
 import { integerFlag, textFlag } from "../flags.ts";
@@ -29,6 +30,7 @@ Serves the live page from the INSIGHTS stream until it is stopped. Prints one JS
                         go there too; without it these views say so
   --models FOLDER       registry that the model view reads its cards from (default serving/models of this program)
   --metrics-url URL     Prometheus endpoint of the insight job, for the pipeline view
+  --prometheus-port N   also serve this process's own metrics on this port, 0 for a free one
   --grafana-url URL     where the links to Grafana lead; without it there are none
   --base-path PATH      path under which a proxy shows the page, for example /courtside (default none)`,
   options: {
@@ -39,6 +41,7 @@ Serves the live page from the INSIGHTS stream until it is stopped. Prints one JS
     "clickhouse-url": { type: "string" },
     models: { type: "string", default: path.join(import.meta.dirname, "../../serving/models") },
     "metrics-url": { type: "string" },
+    "prometheus-port": { type: "string" },
     "grafana-url": { type: "string" },
     "base-path": { type: "string", default: "" },
   },
@@ -52,7 +55,12 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
   const servingUrl = textFlag(values, "serving-url");
   const clickhouse =
     clickhouseUrl === undefined ? undefined : await openClickHouse(clickhouseUrl, { signal });
-  const tracing = await createTracing({ service: "dashboard", clickhouse, log });
+  const metrics = await createMetrics({
+    service: "dashboard",
+    host: String(values["host"]),
+    prometheusPort: integerFlag(values, "prometheus-port", { min: 0, max: 65_535 }),
+  });
+  const tracing = await createTracing({ service: "dashboard", clickhouse, log, metrics });
   const client = servingUrl === undefined ? undefined : connectPredict(servingUrl, { tracing });
   const handlers = client === undefined ? [] : [createGateway(client)];
   const views = await openPageSources({
@@ -74,8 +82,10 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
       sources: views.sources,
       log,
       tracing,
+      metrics,
       signal,
     });
+    metrics.reportHealth({});
     context.stdout(
       `${JSON.stringify({ ready: true, service: "dashboard", port: dashboard.port })}\n`,
     );
@@ -88,6 +98,7 @@ async function run({ values, signal, ...context }: CommandContext): Promise<numb
     client?.close();
     await views.close();
     await tracing.shutdown();
+    await metrics.shutdown();
     await clickhouse?.close();
   }
   return 0;

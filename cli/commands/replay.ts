@@ -1,7 +1,8 @@
 import { systemClock } from "../../base/clock.ts";
 import { UsageError } from "../../base/errors.ts";
 import { createLog, type Log } from "../../base/log.ts";
-import { noTracing, type Tracing } from "../../base/tracing.ts";
+import type { Metrics } from "../../base/metrics.ts";
+import { type Tracing } from "../../base/tracing.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { migrate } from "../../data/clickhouse/migrate.ts";
 import type { Disorder } from "../../data/disorder.ts";
@@ -13,6 +14,7 @@ import { syntheticSeason } from "../../data/synthetic/season.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { publishReplay, type ReplaySummary } from "../../jobs/replay/publisher.ts";
 import { ensureStreams } from "../../jobs/streams.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
 import { type Command, type CommandContext } from "../command.ts";
 import { DISORDER_HELP, DISORDER_OPTIONS, disorderOf } from "../disorder-flags.ts";
@@ -50,6 +52,7 @@ missing. At the end prints one JSON line: {"done":true,"games":[...],"rows":N,"p
   --teams N             teams of the generated season, an even number (default 8, or twice --concurrent)
   --nats-url URL        broker (default nats://127.0.0.1:4222)
   --clickhouse-url URL  where traces go (default: nowhere)
+  --prometheus-port N   also serve metrics on this port, 0 for a free one
   --trace-rate R        share of plays that are traced, 0 to 1 (default 1; 0.01 at speed max)
 
 A careless feed, to see that nothing comes of it:
@@ -66,6 +69,7 @@ ${DISORDER_HELP}
     "nats-url": { type: "string", default: "nats://127.0.0.1:4222" },
     "clickhouse-url": { type: "string" },
     "trace-rate": { type: "string" },
+    "prometheus-port": { type: "string" },
     json: { type: "boolean" },
     ...DISORDER_OPTIONS,
   },
@@ -76,7 +80,9 @@ async function run(context: CommandContext): Promise<number> {
   const startMs = performance.now();
   const options = readOptions(context);
   const log = createLog("replay");
-  const { tracing, close } = await openTracing(options.clickhouseUrl, context.signal, log);
+  const prometheusPort = integerFlag(context.values, "prometheus-port", { min: 0, max: 65_535 });
+  const metrics = await createMetrics({ service: "replay", prometheusPort });
+  const { tracing, close } = await openTracing(options.clickhouseUrl, context.signal, log, metrics);
   try {
     const nc = await openNats(options.natsUrl, {
       name: "courtside-replay",
@@ -94,6 +100,7 @@ async function run(context: CommandContext): Promise<number> {
         ...(options.traceRate === undefined ? {} : { traceRate: options.traceRate }),
         clock: systemClock,
         tracing,
+        metrics,
         log,
         signal: context.signal,
         ...(progress === undefined ? {} : { onProgress: progress.update }),
@@ -106,6 +113,7 @@ async function run(context: CommandContext): Promise<number> {
     }
   } finally {
     await close();
+    await metrics.shutdown();
   }
 }
 
@@ -195,14 +203,15 @@ async function openTracing(
   url: string | undefined,
   signal: AbortSignal,
   log: Log,
+  metrics: Metrics,
 ): Promise<{ readonly tracing: Tracing; readonly close: () => Promise<void> }> {
-  if (url === undefined) return { tracing: noTracing, close: () => Promise.resolve() };
-  const clickhouse = await openClickHouse(url, { signal });
-  await migrate(clickhouse);
-  const tracing = await createTracing({ service: "replay", clickhouse, log });
+  // Without a store spans go to the Collector, if one is named.
+  const clickhouse = url === undefined ? undefined : await openClickHouse(url, { signal });
+  if (clickhouse !== undefined) await migrate(clickhouse);
+  const tracing = await createTracing({ service: "replay", clickhouse, log, metrics });
   const close = async (): Promise<void> => {
     await tracing.shutdown();
-    await clickhouse.close();
+    await clickhouse?.close();
   };
   return { tracing, close };
 }

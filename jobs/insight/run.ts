@@ -47,6 +47,7 @@ export interface InsightOptions {
 /** Makes regions of the insight job: each holds the games of a range of key groups. */
 export function insightRegions(options: InsightOptions): (seat: RegionSeat) => Region {
   const stages = new Stages(options);
+  const lag = lagGauge(options.metrics);
   const latency = latencyHistograms(options);
   const onCheckpoint = checkpointMetrics(options);
   return (seat) => {
@@ -72,6 +73,7 @@ export function insightRegions(options: InsightOptions): (seat: RegionSeat) => R
               decodeFrame(data, subject, { storedMs, receivedMs: preciseMs(clock) }),
             keyGroupOf: (subject) => Number(subject.split(".")[1]),
             traceparentHeader: TRACEPARENT_HEADER,
+            onLag: (messages) => void lag.set(seat.name, messages),
             log,
           }),
         },
@@ -139,15 +141,27 @@ function regionGraph(
     }),
   });
 }
+/** Messages that wait for each region, by its name. */
+function lagGauge(metrics: Metrics): Map<string, number> {
+  const lag = new Map<string, number>();
+  metrics.gauge(
+    "courtside.source.lag",
+    "{message}",
+    "Messages of the broker still to be read",
+    () => [...lag.values()].reduce((sum, messages) => sum + messages, 0),
+  );
+  return lag;
+}
+
 /** Latency of every play, from the publisher's hand-over; traces only have the sampled ones. */
 function latencyHistograms({ metrics, clock }: InsightOptions): {
   insightStored: (insight: Insight) => void;
   rowsVisible: (records: readonly InsightRecord[]) => void;
 } {
   const published = (hop: string): ReturnType<Metrics["histogram"]> =>
-    metrics.histogram(`courtside.latency.${hop}`, "ms", `Publish of a play to its ${hop}`);
-  const toPrediction = published("prediction");
-  const toRow = published("row");
+    metrics.histogram(hop, "ms", "Publish of a play to what its name says");
+  const toPrediction = published("courtside.latency.prediction");
+  const toRow = published("courtside.latency.row");
   return {
     insightStored: ({ body }) => {
       if (body.case === "play" && body.value.play !== undefined)
@@ -162,12 +176,24 @@ function latencyHistograms({ metrics, clock }: InsightOptions): {
   };
 }
 
-function checkpointMetrics({ metrics, log }: InsightOptions): (report: CheckpointReport) => void {
+function checkpointMetrics({
+  metrics,
+  log,
+  clock,
+}: InsightOptions): (report: CheckpointReport) => void {
   const pause = metrics.histogram("courtside.checkpoint.pause", "ms", "Task stood still");
   const duration = metrics.histogram("courtside.checkpoint.duration", "ms", "Barrier to commit");
   const bytes = metrics.histogram("courtside.checkpoint.size", "By", "Changed state");
+  let committedMs = clock.nowMs();
+  metrics.gauge(
+    "courtside.checkpoint.age",
+    "ms",
+    "Since the last committed checkpoint",
+    () => clock.nowMs() - committedMs,
+  );
   const rows = metrics.counter("courtside.rows", "{row}", "Rows committed");
   return (report) => {
+    committedMs = clock.nowMs();
     pause.record(report.pauseMs);
     duration.record(report.durationMs);
     bytes.record(report.stateBytes);

@@ -1,4 +1,5 @@
 import { type Clock, preciseMs } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
 import type { Counter, Histogram, MetricLabels, Metrics } from "../../base/metrics.ts";
 import type { Span, Tracing } from "../../base/tracing.ts";
 import type { VisibleTimes } from "../../connectors/clickhouse-sink.ts";
@@ -30,6 +31,7 @@ export interface StageOptions {
   readonly clock: Clock;
   readonly tracing: Tracing;
   readonly metrics: Metrics;
+  readonly log: Log;
   /** Default a second. */
   readonly slowPlayMs?: number;
 }
@@ -52,6 +54,7 @@ export class Stages {
     string,
     { readonly gameTimeMs: number; readonly traceparent: string }[]
   >();
+  readonly #plays: Counter;
   #remembered = 0;
   #second = 0;
   #keptInSecond = 0;
@@ -65,6 +68,7 @@ export class Stages {
       "ms",
       "Time of a play in each stage of its way",
     );
+    this.#plays = metrics.counter("courtside.plays", "{play}", "Plays that left the job");
     this.#kept = metrics.counter(
       "courtside.traces.kept",
       "{trace}",
@@ -139,7 +143,28 @@ export class Stages {
     const root = analysed.traceparent === "" ? this.#keepIfSlow(analysed, gameId) : undefined;
     this.#tell(STAGES, this.#labels, marks, analysed.traceparent);
     root?.end(times.leftMs);
+    this.#plays.add(1);
+    if (analysed.traceparent !== "") this.#logPrediction(analysed, ingestMs, root !== undefined);
     if (analysed.traceparent !== "") this.#remember(gameId, analysed);
+  }
+
+  /** From this line the trace is found, and from the trace or from game and play the row. */
+  #logPrediction(
+    { play, prediction, traceparent, times }: AnalysedPlay,
+    ingestMs: number,
+    slow: boolean,
+  ): void {
+    const { log } = this.#options;
+    const fields = {
+      gameId: play?.gameId,
+      playNumber: play?.playNumber,
+      traceId: traceIdOf(traceparent),
+      modelVersion: prediction?.modelVersion,
+      homeWinProb: prediction?.homeWinProb,
+      latencyMs: (times?.leftMs ?? ingestMs) - ingestMs,
+    };
+    if (slow) log.warn("slow_play", fields);
+    else log.debug("prediction", fields);
   }
 
   /** Records each stage and, with a trace, makes a span of it. */

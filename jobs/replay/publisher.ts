@@ -6,6 +6,7 @@ import { type Clock, preciseMs } from "../../base/clock.ts";
 import { errorText } from "../../base/errors.ts";
 import { keyGroupOf } from "../../base/key-group.ts";
 import { type Log, silentLog } from "../../base/log.ts";
+import { type Counter, type Histogram, type Metrics, noMetrics } from "../../base/metrics.ts";
 import { fnv1a } from "../../base/random.ts";
 import { type Span, type Tracing } from "../../base/tracing.ts";
 import { replaySchedule, type ReplayItem, type ReplayOptions } from "../../data/replay.ts";
@@ -30,6 +31,7 @@ export interface PublishReplayOptions extends ReplayOptions {
   readonly games: Iterable<SourceGame> | AsyncIterable<SourceGame>;
   readonly clock: Clock;
   readonly tracing: Tracing;
+  readonly metrics?: Metrics;
   /** Share of frames that start a trace, 0..1, chosen by game and play. Default 1, and 0.01 at speed `max`. */
   readonly traceRate?: number;
   /** Stops the replay between two frames. */
@@ -121,6 +123,9 @@ class ReplayRun {
   /** Of `#stop` or of the caller. */
   readonly #signal: AbortSignal;
   readonly #traceRate: number;
+  readonly #publishedPlays: Counter;
+  readonly #queued: Histogram;
+  readonly #acked: Histogram;
   readonly #lanes = new Map<string, Lane>();
   readonly #inFlight = new Set<Promise<void>>();
   /** Says how the plays are told; undefined when they come in order. */
@@ -143,6 +148,18 @@ class ReplayRun {
     this.#stop = stop;
     this.#signal = signal;
     this.#traceRate = traceRate ?? rate;
+    const { metrics = noMetrics } = options;
+    this.#publishedPlays = metrics.counter("courtside.feed.plays", "{play}", "Plays published");
+    this.#queued = metrics.histogram(
+      "courtside.feed.queue",
+      "ms",
+      "Read from the feed until published",
+    );
+    this.#acked = metrics.histogram(
+      "courtside.feed.publish",
+      "ms",
+      "Publish until the broker confirmed it",
+    );
     const { disorder } = options;
     if (disorder !== undefined) this.#disorderMark = disorderMark({ ...disorder, speed });
     assert(this.#traceRate >= 0 && this.#traceRate <= 1, "a trace rate is a share");
@@ -270,6 +287,7 @@ class ReplayRun {
         ? lane.resume.messageId(index)
         : messageId(lane.gameId, frame);
     const ingestMs = clock.nowMs();
+    this.#queued.record(Math.max(0, ingestMs - readMs));
     const span = this.#startSpan(lane.gameId, id, frame, Math.min(readMs, ingestMs));
     for (const play of frame.plays) play.ingestTimeMs = BigInt(ingestMs);
     if (span !== undefined) this.#tellQueue(span, Math.min(readMs, ingestMs), ingestMs);
@@ -283,6 +301,8 @@ class ReplayRun {
     } finally {
       span?.end();
     }
+    this.#acked.record(preciseMs(clock) - ingestMs);
+    this.#publishedPlays.add(frame.plays.length);
     summary.frames += 1;
     summary.published += frame.plays.length;
     summary.lastSequence = Math.max(summary.lastSequence, lane.lastSequence);

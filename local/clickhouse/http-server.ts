@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Log } from "../../base/log.ts";
 import { CONSOLE_PAGE } from "./console.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
 import { answer, createExchange, newTag } from "./exchange.ts";
 import { readStatementRequest, type StatementRequest } from "./http-request.ts";
 import { commonHeaders, sendError, sendWhole } from "./http-response.ts";
@@ -24,6 +25,7 @@ export interface HttpServerParts {
   readonly spool: Spool;
   readonly queryLog: QueryLog;
   readonly log: Log;
+  readonly metrics: ServerMetrics;
 }
 
 /**
@@ -119,15 +121,19 @@ async function run(
   const pool = asked.user === "reader" ? parts.readers : parts.pool;
   const exchange = createExchange({ ...wire, pool, spool, log }, tag);
   queryLog.started(logged);
+  const done = parts.metrics.begin(asked.user, asked.statement.kind);
   running.set(wire.queryId, tag);
   try {
     const allowed = asked.user === "reader" ? await readerRequest(pool, asked) : asked;
     const wanted = await withEngineIds(pool, running, allowed);
-    queryLog.finished(logged, await answer(exchange, wanted));
+    const counts = await answer(exchange, wanted);
+    queryLog.finished(logged, counts);
+    done("ok", counts.writtenRows);
   } catch (error) {
     const whole = queryErrorFrom(error);
     const queryError = asked.user === "reader" ? shortened(whole) : whole;
     queryLog.failed(logged, queryError);
+    done("error", 0);
     if (!exchange.progress.begun) throw queryError;
     // The status went out with the first progress, so a header tells.
     exchange.progress

@@ -5,6 +5,8 @@ import type { Log } from "../../base/log.ts";
 import { explainOpenFailure, prepareDataDirectory } from "./data-directory.ts";
 import { type Engine, openEngine } from "./engine.ts";
 import { createHttpServer } from "./http-server.ts";
+import { type Metrics, noMetrics } from "../../base/metrics.ts";
+import { ServerMetrics } from "./server-metrics.ts";
 import { QueryLog } from "./query-log.ts";
 import { READER_ROLE, writeServerConfig } from "./server-config.ts";
 import { POOL_SESSIONS, SessionPool } from "./session-pool.ts";
@@ -38,6 +40,7 @@ export interface ServeClickHouseOptions {
   /** 0 takes any free one. */
   readonly port: number;
   readonly log: Log;
+  readonly metrics?: Metrics;
 }
 
 export interface RunningClickHouse {
@@ -62,7 +65,8 @@ export async function serveClickHouse(options: ServeClickHouseOptions): Promise<
     const spool = await Spool.open(path);
     const queryLog = await QueryLog.open(engine, options.log);
     const readers = new SessionPool(engine, READER_SESSIONS, READER_ROLE);
-    const server = createHttpServer({ pool, readers, spool, queryLog, log: options.log });
+    const metrics = new ServerMetrics(options.metrics ?? noMetrics);
+    const server = createHttpServer({ pool, readers, spool, queryLog, log: options.log, metrics });
     const port = await listen(server, options.port);
     const stop = async (): Promise<void> => {
       await closeServer(server);
