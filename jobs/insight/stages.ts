@@ -4,7 +4,11 @@ import type { Counter, Histogram, MetricLabels, Metrics } from "../../base/metri
 import type { Span, Tracing } from "../../base/tracing.ts";
 import type { VisibleTimes } from "../../connectors/clickhouse-sink.ts";
 import type { TeamWindow } from "../../proto/gen/courtside/v1/insight_pb.ts";
-import type { AnalysedPlay, InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
+import type {
+  AnalysedPlay,
+  InsightRecord,
+  StageTimes,
+} from "../../proto/gen/courtside/v1/job_pb.ts";
 import type { DeadLetter } from "../../proto/gen/courtside/v1/play_pb.ts";
 
 /** The stages of a play in the job, in order. Each begins where the one before it ends, so none is missing. */
@@ -55,6 +59,9 @@ export class Stages {
     { readonly gameTimeMs: number; readonly traceparent: string }[]
   >();
   readonly #plays: Counter;
+  /** Counted here and added once a checkpoint: the SDK takes most of a microsecond to add. */
+  #left = 0;
+  #passedOver = 0;
   #remembered = 0;
   #second = 0;
   #keptInSecond = 0;
@@ -89,6 +96,10 @@ export class Stages {
 
   /** Rows of records are in the store. */
   visible(records: readonly InsightRecord[], times: VisibleTimes): void {
+    this.#plays.add(this.#left);
+    this.#left = 0;
+    this.#notKept.add(this.#passedOver);
+    this.#passedOver = 0;
     for (const { body } of records) {
       if (body.case !== "play" || body.value.times === undefined) continue;
       const { traceparent } = body.value;
@@ -122,30 +133,20 @@ export class Stages {
     const { play, prediction, times } = analysed;
     if (play === undefined || times === undefined) return;
     const ingestMs = Number(play.ingestTimeMs);
-    const nowMs = preciseMs(this.#options.clock);
-    const { storedMs, receivedMs, startedMs, foldedMs, calledMs, answeredMs } = times;
-    const called = calledMs === 0 ? foldedMs : calledMs;
-    const answered = answeredMs === 0 ? foldedMs : answeredMs;
-    const known = ascending([
-      ingestMs,
-      storedMs,
-      receivedMs,
-      startedMs,
-      foldedMs,
-      called,
-      answered,
-      nowMs,
-    ]);
+    times.leftMs = preciseMs(this.#options.clock);
+    const marks = marksOf(ingestMs, times);
     // Whole milliseconds, since the prediction tells it in those and the page goes on from there.
-    const marks = [...known.slice(0, -1), Math.ceil(known.at(-1) ?? nowMs)];
-    times.leftMs = marks.at(-1) ?? nowMs;
+    times.leftMs = marks[STAGES.length] = Math.ceil(marks[STAGES.length] ?? 0);
     if (prediction !== undefined) prediction.predictedTimeMs = BigInt(times.leftMs);
-    const root = analysed.traceparent === "" ? this.#keepIfSlow(analysed, gameId) : undefined;
+    const isSlow = times.leftMs - ingestMs >= this.#slowPlayMs;
+    const root =
+      isSlow && analysed.traceparent === "" ? this.#keepSlow(analysed, gameId) : undefined;
     this.#tell(STAGES, this.#labels, marks, analysed.traceparent);
+    this.#left += 1;
+    if (analysed.traceparent === "") return;
     root?.end(times.leftMs);
-    this.#plays.add(1);
-    if (analysed.traceparent !== "") this.#logPrediction(analysed, ingestMs, root !== undefined);
-    if (analysed.traceparent !== "") this.#remember(gameId, analysed);
+    this.#logPrediction(analysed, ingestMs, root !== undefined);
+    this.#remember(gameId, analysed);
   }
 
   /** From this line the trace is found, and from the trace or from game and play the row. */
@@ -171,25 +172,25 @@ export class Stages {
   #tell(
     stages: readonly string[],
     labels: readonly MetricLabels[],
-    marks: readonly number[],
+    marks: ArrayLike<number>,
     traceparent: string,
   ): void {
-    for (const [i, stage] of stages.entries()) {
+    for (let i = 0; i < stages.length; i += 1) {
       const startTimeMs = marks[i] ?? 0;
       const endMs = marks[i + 1] ?? startTimeMs;
       this.#duration.record(endMs - startTimeMs, labels[i]);
       if (traceparent === "") continue;
+      const stage = stages[i] ?? "";
       this.#options.tracing
         .start(stage, { kind: "internal", parent: traceparent, startTimeMs })
         .end(endMs);
     }
   }
 
-  #keepIfSlow(analysed: AnalysedPlay, gameId: string): Span | undefined {
-    const { play, prediction, times } = analysed;
-    const ingestMs = Number(play?.ingestTimeMs ?? 0n);
-    if ((times?.leftMs ?? 0) - ingestMs < this.#slowPlayMs) return undefined;
+  #keepSlow(analysed: AnalysedPlay, gameId: string): Span | undefined {
     if (!this.#mayKeep("slow")) return undefined;
+    const { play, prediction } = analysed;
+    const ingestMs = Number(play?.ingestTimeMs ?? 0n);
     const root = this.#options.tracing.start("play", {
       kind: "producer",
       startTimeMs: ingestMs,
@@ -210,7 +211,8 @@ export class Stages {
     this.#second = second;
     this.#keptInSecond += 1;
     const may = this.#keptInSecond <= MAX_KEPT_PER_S;
-    (may ? this.#kept : this.#notKept).add(1, { reason });
+    if (may) this.#kept.add(1, { reason });
+    else this.#passedOver += 1;
     return may;
   }
 
@@ -250,26 +252,42 @@ export class Stages {
 }
 
 /** Columns of `predictions`: milliseconds of the play in each stage, publish to prediction. */
-export function stageColumns(analysed: AnalysedPlay): Record<string, number> {
-  const { play, times } = analysed;
-  if (play === undefined || times === undefined || times.leftMs === 0) return {};
-  const { storedMs, receivedMs, startedMs, foldedMs, calledMs, answeredMs, leftMs } = times;
-  const marks = ascending([
-    Number(play.ingestTimeMs),
-    storedMs,
-    receivedMs,
-    startedMs,
-    foldedMs,
-    calledMs === 0 ? foldedMs : calledMs,
-    answeredMs === 0 ? foldedMs : answeredMs,
-    leftMs,
-  ]);
-  return Object.fromEntries(
-    STAGES.map((stage, i) => {
-      const name = `${stage.replace(".", "_")}_ms`;
-      return [name, Math.round(((marks[i + 1] ?? 0) - (marks[i] ?? 0)) * 1000) / 1000];
-    }),
-  );
+export function stageColumns({ play, times }: AnalysedPlay): Record<string, number> | undefined {
+  if (play === undefined || times === undefined || times.leftMs === 0) return undefined;
+  const marks = marksOf(Number(play.ingestTimeMs), times);
+  return {
+    broker_publish_ms: between(marks, 0),
+    broker_deliver_ms: between(marks, 1),
+    task_queue_ms: between(marks, 2),
+    task_process_ms: between(marks, 3),
+    predict_queue_ms: between(marks, 4),
+    predict_ms: between(marks, 5),
+    predict_order_ms: between(marks, 6),
+  };
+}
+
+/** Length of a stage, whole microseconds. */
+function between(marks: Float64Array, stage: number): number {
+  return Math.round(((marks[stage + 1] ?? 0) - (marks[stage] ?? 0)) * 1000) / 1000;
+}
+
+/** Filled anew by every call: this runs for each play, twice. */
+const MARKS = new Float64Array(STAGES.length + 1);
+
+/** Where the stages begin and end; a call that was not made took no time. */
+function marksOf(ingestMs: number, times: StageTimes): Float64Array {
+  const { foldedMs } = times;
+  MARKS[0] = ingestMs;
+  MARKS[1] = times.storedMs;
+  MARKS[2] = times.receivedMs;
+  MARKS[3] = times.startedMs;
+  MARKS[4] = foldedMs;
+  MARKS[5] = times.calledMs === 0 ? foldedMs : times.calledMs;
+  MARKS[6] = times.answeredMs === 0 ? foldedMs : times.answeredMs;
+  MARKS[7] = times.leftMs;
+  // Clocks of different programs differ by fractions; time never goes back between stages.
+  for (let i = 1; i < MARKS.length; i += 1) MARKS[i] = Math.max(MARKS[i] ?? 0, MARKS[i - 1] ?? 0);
+  return MARKS;
 }
 
 /** Hex digits of the trace, or empty. */
@@ -277,7 +295,7 @@ export function traceIdOf(traceparent: string): string {
   return traceparent.slice(TRACE_ID.from, TRACE_ID.to);
 }
 
-/** Clocks of different programs differ by fractions; time never goes back between stages. */
+/** Time never goes back between stages. */
 function ascending(marks: readonly number[]): readonly number[] {
   let latest = 0;
   return marks.map((mark) => (latest = Math.max(latest, mark)));
