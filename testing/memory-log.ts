@@ -48,13 +48,19 @@ export class MemoryLog<I> {
     this.#closed = true;
   }
 
-  /** @param onRead - told how far the reader has come, before each batch; may throw to end the task. */
-  source({ first, last }: KeyGroupRange, onRead: (sequence: number) => void): LogSource<I> {
+  hasRecords({ first, last }: KeyGroupRange): boolean {
+    return this.#entries.some(
+      (entry) => "keyGroup" in entry && entry.keyGroup >= first && entry.keyGroup <= last,
+    );
+  }
+
+  /** @param mayRead - told how far the reader has come, before each batch; may throw to end the task. */
+  source({ first, last }: KeyGroupRange, mayRead: (sequence: number) => boolean): LogSource<I> {
     return new LogSource<I>(
       this.#entries,
       (entry) => !("keyGroup" in entry) || (entry.keyGroup >= first && entry.keyGroup <= last),
       () => this.#closed,
-      onRead,
+      mayRead,
     );
   }
 }
@@ -64,19 +70,21 @@ export class LogSource<I> implements Source<I> {
   readonly #entries: readonly Entry<I>[];
   readonly #isMine: (entry: Entry<I>) => boolean;
   readonly #isClosed: () => boolean;
-  readonly #onRead: (sequence: number) => void;
+  readonly #mayRead: (sequence: number) => boolean;
   #next = 0;
+  /** Position at the last barrier. */
+  barrierSequence = 0;
 
   constructor(
     entries: readonly Entry<I>[],
     isMine: (entry: Entry<I>) => boolean,
     isClosed: () => boolean,
-    onRead: (sequence: number) => void,
+    mayRead: (sequence: number) => boolean,
   ) {
     this.#entries = entries;
     this.#isMine = isMine;
     this.#isClosed = isClosed;
-    this.#onRead = onRead;
+    this.#mayRead = mayRead;
   }
 
   /** True when everything that is in the log was handed out. */
@@ -90,9 +98,9 @@ export class LogSource<I> implements Source<I> {
   }
 
   async poll(maxRecords: number, waitMs: number): Promise<readonly (SourceRecord<I> | InBand)[]> {
-    this.#onRead(this.#next);
+    const most = this.#mayRead(this.#next) ? maxRecords : 0;
     const batch: Entry<I>[] = [];
-    for (; this.#next < this.#entries.length && batch.length < maxRecords; this.#next += 1) {
+    for (; this.#next < this.#entries.length && batch.length < most; this.#next += 1) {
       const entry = this.#entries[this.#next];
       if (entry !== undefined && this.#isMine(entry)) batch.push(entry);
     }
@@ -102,6 +110,7 @@ export class LogSource<I> implements Source<I> {
   }
 
   positionAt(sequence: number): SourcePosition {
+    this.barrierSequence = sequence;
     return create(SourcePositionSchema, { stream: STREAM, sequence: BigInt(sequence) });
   }
 

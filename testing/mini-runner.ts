@@ -29,7 +29,7 @@ export interface Committed<O> {
 export interface Progress {
   /** How far the furthest task has read the log. */
   readonly readSequence: number;
-  /** Position of the newest checkpoint of the task that is furthest behind. */
+  /** What the checkpoints of all tasks with input cover at the least. */
   readonly coveredSequence: number;
 }
 
@@ -44,6 +44,8 @@ export interface MiniRunnerOptions<I, O> {
   readonly clock?: Clock;
   /** True at the moment at which all tasks are to crash; asked before every read. */
   crashWhen?(progress: Progress): boolean;
+  /** True while a task is to read nothing, so that checkpoints can catch up; asked before every read. */
+  holdWhen?(progress: Progress): boolean;
 }
 
 /** A crash that the test asked for. */
@@ -124,7 +126,10 @@ export class MiniRunner<I, O> {
     this.#generation += 1;
     this.#savepoint = savepoint;
     this.#heads = Array.from({ length: parallelism }, () => new MemoryHead());
-    this.#covered = Array.from({ length: parallelism }, () => 0);
+    const { log } = this.#options;
+    this.#covered = Array.from({ length: parallelism }, (_each, index) =>
+      log.hasRecords(keyGroupRange(log.keyGroups, parallelism, index)) ? 0 : Infinity,
+    );
   }
 
   #start(parallelism: number): void {
@@ -140,7 +145,7 @@ export class MiniRunner<I, O> {
     const sourceHasTime = this.#options.sourceHasTime === true;
     const graph = new JobGraph<I>(JOB, { keyGroups, sourceHasTime });
     this.#options.define(graph.source, index).sinkTo(this.#sink(index));
-    const source = log.source(range, (sequence) => this.#crashIfWanted(sequence));
+    const source = log.source(range, (sequence) => this.#mayRead(sequence));
     const region = `${JOB}/${String(this.#generation)}.${String(index)}`;
     const savepoint = this.#savepoint;
     const store = new RegionStore({
@@ -168,7 +173,7 @@ export class MiniRunner<I, O> {
       log: silentLog,
       checkpointIntervalMs,
       onCheckpoint: () => {
-        this.#covered[index] = running.status().sequence;
+        this.#covered[index] = source.barrierSequence;
       },
     });
     const stop = new AbortController();
@@ -184,10 +189,12 @@ export class MiniRunner<I, O> {
     return { region: running, store, source, stop, ended };
   }
 
-  #crashIfWanted(readSequence: number): void {
-    const coveredSequence = Math.min(...this.#covered);
-    if (this.#options.crashWhen?.({ readSequence, coveredSequence }) === true)
+  /** @throws InjectedCrash when the test wants one now. */
+  #mayRead(readSequence: number): boolean {
+    const progress = { readSequence, coveredSequence: Math.min(...this.#covered) };
+    if (this.#options.crashWhen?.(progress) === true)
       throw new InjectedCrash("the test crashes the job");
+    return this.#options.holdWhen?.(progress) !== true;
   }
 
   async #end(): Promise<void> {

@@ -340,6 +340,8 @@ async function failingJob<O>(
     define,
     sourceHasTime: true,
     checkpointIntervalMs: CHECKPOINT_INTERVAL_MS,
+    holdWhen: ({ readSequence, coveredSequence }) =>
+      !crashed && readSequence >= half && coveredSequence < quarter,
     crashWhen: ({ readSequence, coveredSequence }) => {
       if (crashed || readSequence < half || coveredSequence < quarter) return false;
       crashed = true;
