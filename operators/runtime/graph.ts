@@ -88,7 +88,7 @@ export class JobGraph<I> {
   }
 
   add<O>(node: NodeSpec<O>): Stream<O> {
-    if (node.uid === "")
+    if (typeof node.uid !== "string" || node.uid === "")
       throw this.error(`an operator of kind ${node.kind} needs a uid that stays`);
     this.nodes.push(node);
     return new Stream<O>(this as JobGraph<unknown>, {

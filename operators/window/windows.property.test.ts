@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { keyGroupOf, taskOfKeyGroup } from "../../base/key-group.ts";
 import { Harness, type HarnessSnapshot } from "../../testing/mod.ts";
@@ -79,10 +79,10 @@ const shapeArb: fc.Arbitrary<Shape> = fc
     offset: fc.nat(11),
     latenessMs: fc.oneof(fc.constant(0), fc.nat(15)),
   })
-  .map(({ offset, ...shape }) => ({
-    ...shape,
-    offsetMs: offset % (shape.kind === "tumbling" ? shape.sizeMs : shape.slideMs),
-  }));
+  .map(({ offset, kind, sizeMs, slideMs, latenessMs }) => {
+    const offsetMs = offset % (kind === "tumbling" ? sizeMs : slideMs);
+    return { kind, sizeMs, slideMs, offsetMs, latenessMs };
+  });
 
 const LATE = outputTag<Rec>("late");
 
@@ -129,7 +129,7 @@ class Job {
   #restart(parallelism: number): void {
     const snapshots = this.#tasks.map((task) => task.snapshot());
     const descriptors = snapshots[0]?.descriptors ?? [];
-    const states = new Map(snapshots.flatMap((each) => [...each.states]));
+    const states = new Map(snapshots.flatMap((each) => Array.from(each.states)));
     this.#tasks = Array.from({ length: parallelism }, (_each, index) => {
       const own = [...states].filter(
         ([group]) => taskOfKeyGroup(group, KEY_GROUPS, parallelism) === index,
