@@ -45,6 +45,7 @@ export type {
   KeyedProcess,
   ProcessContext,
 } from "./runtime/process-operator.ts";
+export { type PhysicalPlan, planOf, type PlanNode } from "./runtime/plan.ts";
 export type { WatermarkHold } from "./runtime/operator.ts";
 export type {
   EdgeSink,

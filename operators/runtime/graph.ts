@@ -193,7 +193,9 @@ export function buildChain<I>(graph: JobGraph<I>, context: OperatorContext): Cha
   const head = built[0]?.[0];
   assert(head !== undefined, "a job has a source");
   // An operator with several inputs is one operator; the first stands for it.
-  const operators = built.slice(1).flatMap((inputs) => inputs.slice(0, 1));
+  const operators = built.flatMap((inputs, i) =>
+    graph.nodes[i]?.kind === "source" ? [] : inputs.slice(0, 1),
+  );
   return {
     head: head,
     operators: operators,

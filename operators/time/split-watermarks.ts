@@ -59,8 +59,10 @@ export class SplitWatermarks {
     state.idle = true;
   }
 
-  watermark(split: string, watermarkMs: number): void {
+  /** @param isTick - said at a tick, without a record behind it: saying the same again is no activity. */
+  watermark(split: string, watermarkMs: number, isTick = false): void {
     const state = this.#split(split);
+    if (isTick && watermarkMs <= state.watermarkMs) return;
     state.watermarkMs = Math.max(state.watermarkMs, watermarkMs);
     state.idle = false;
     state.silentMs = 0;

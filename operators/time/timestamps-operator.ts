@@ -60,6 +60,7 @@ export class TimestampsOperator<T> implements Operator<T>, OperatorStateAccess {
   readonly #idleTimer: IdleTimer | undefined;
   readonly #propose: (watermarkMs: number) => void;
   #split = "";
+  #isTick = false;
   #lastMs = MIN_TIME_MS;
   #movedMs: number;
   #idle = false;
@@ -82,7 +83,7 @@ export class TimestampsOperator<T> implements Operator<T>, OperatorStateAccess {
     for (const split of spec.splits ?? []) this.#splits?.add(split);
     this.#propose = (watermarkMs) => {
       if (this.#splits === undefined) return this.#advance(watermarkMs);
-      this.#splits.watermark(this.#split, watermarkMs);
+      this.#splits.watermark(this.#split, watermarkMs, this.#isTick);
       this.#follow();
     };
     this.#movedMs = context.clock.nowMs();
@@ -114,10 +115,12 @@ export class TimestampsOperator<T> implements Operator<T>, OperatorStateAccess {
     if (nowMs < (this.nextWakeUpMs() ?? MAX_TIME_MS)) return;
     const passedMs = nowMs - (this.#tickMs ?? nowMs);
     this.#tickMs = nowMs;
+    this.#isTick = true;
     for (const [split, generator] of this.#generators) {
       this.#split = split;
       generator.onPeriodic?.(this.#propose);
     }
+    this.#isTick = false;
     if (this.#splits !== undefined) {
       this.#splits.tick(nowMs, blocked);
       this.#follow();

@@ -55,12 +55,15 @@ function recordsOver(keys: number): Record[] {
 }
 
 /** Nanoseconds a record. */
-function measure(process: KeyedProcess<Record, never, typeof state>, records: readonly Record[]): number {
+function measure(
+  keyed: KeyedProcess<Record, never, typeof state>,
+  records: readonly Record[],
+): number {
   const graph = new JobGraph<Record>("bench", { sourceHasTime: true });
   graph.add<never>({
     uid: "end",
     kind: "sink",
-    inputs: [graph.source.keyBy(({ key }) => key).process(process).edge],
+    inputs: [graph.source.keyBy(({ key }) => key).process(keyed).edge],
     build: () => [{ record: () => {}, watermark: () => {}, status: () => {} }],
   });
   const context: OperatorContext = {
@@ -86,14 +89,16 @@ function measure(process: KeyedProcess<Record, never, typeof state>, records: re
   let timeMs = 0;
   // The first pass makes the keys, which is not what is measured.
   feed();
-  const startNs = process_.hrtime.bigint();
+  const startNs = process.hrtime.bigint();
   feed();
-  return Number(process_.hrtime.bigint() - startNs) / records.length;
+  return Number(process.hrtime.bigint() - startNs) / records.length;
 }
 
-const process_ = globalThis.process;
 const report: { [figure: string]: number } = {};
-for (const [name, each] of [["state", counting], ["timer", timing]] as const) {
+for (const [name, each] of [
+  ["state", counting],
+  ["timer", timing],
+] as const) {
   const best: number[] = [];
   for (const keys of KEYS) {
     const records = recordsOver(keys);
@@ -103,4 +108,4 @@ for (const [name, each] of [["state", counting], ["timer", timing]] as const) {
   }
   report[`${name}_ratio`] = Math.round((100 * (best[1] ?? 0)) / (best[0] ?? 1)) / 100;
 }
-process_.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
