@@ -10,7 +10,7 @@ import { openTokens } from "../../serving/guard.ts";
 import { startHttp, type HttpServer } from "../../serving/http/server.ts";
 import { CALL_LIMITS, createAdmission } from "../../serving/limits.ts";
 import { BATCHER_LIMITS } from "../../serving/model/batcher.ts";
-import { objectModelStore } from "../../serving/model/object-store.ts";
+import { fillIfEmpty, objectModelStore } from "../../serving/model/object-store.ts";
 import { startOnnxThread } from "../../serving/model/onnx-thread.ts";
 import { openRegistry } from "../../serving/model/registry.ts";
 import { folderStore, type ModelStore } from "../../serving/model/store.ts";
@@ -38,7 +38,7 @@ Prints one JSON line when it is ready: {"ready":true,"service":"serve","port":50
   --http-port N               also answer HTTP on this port, 0 for a free one
   --host ADDRESS              address to listen on (default 127.0.0.1)
   --models FOLDER             where models are kept (default serving/models of this program)
-  --models-bucket NAME        instead of a folder: a JetStream Object Store on --nats-url
+  --models-bucket NAME        instead of a folder: a JetStream Object Store on --nats-url; filled from --models when empty
   --nats-url URL              broker of --models-bucket (default nats://127.0.0.1:4222)
   --model-threads N           ONNX Runtime's threads of one run (default 1; more help trees, not a logistic model)
   --tls-cert, --tls-key FILE  PEM; then nothing is in the clear. Changed files are used for new connections
@@ -182,12 +182,15 @@ async function openParts(
   return { registry, admission, tokens, tls };
 }
 
-async function openStore(values: Values, { signal, cleanUp }: Tools): Promise<ModelStore> {
+async function openStore(values: Values, { log, signal, cleanUp }: Tools): Promise<ModelStore> {
   const bucket = textFlag(values, "models-bucket");
-  if (bucket === undefined) return folderStore(String(values["models"]));
+  const folder = folderStore(String(values["models"]));
+  if (bucket === undefined) return folder;
   const nats = await openNats(String(values["nats-url"]), { name: "courtside serve", signal });
   cleanUp.defer(async () => nats.close());
-  return objectModelStore(nats, bucket);
+  const store = await objectModelStore(nats, bucket);
+  if (await fillIfEmpty(store, folder)) log.info("bucket filled", { bucket, from: folder.place });
+  return store;
 }
 
 async function openTlsFlags(values: Values, log: Log): Promise<Tls | undefined> {

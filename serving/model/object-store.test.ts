@@ -7,11 +7,13 @@ import { handMadeModel, temporaryModels, type ModelFolder } from "../../tests/su
 import { startNats, type TestNats } from "../../tests/support/nats.ts";
 import { type ModelCard } from "./card.ts";
 import {
+  fillIfEmpty,
   ImmutableVersionError,
   objectModelStore,
   type WritableModelStore,
 } from "./object-store.ts";
 import { openRegistry } from "./registry.ts";
+import { folderStore } from "./store.ts";
 
 let nats: TestNats;
 let models: ModelFolder;
@@ -52,5 +54,19 @@ test("models in an Object Store are served, followed as they are promoted, and n
   const changed = store.publish(second.version, bytes, new Uint8Array(1));
   await expect(changed).rejects.toThrow(ImmutableVersionError);
   await registry.close();
+  await connection.close();
+});
+
+test("an empty bucket is filled from a folder once", async () => {
+  const connection = await connect({ servers: nats.url });
+  const store = await objectModelStore(connection, "filled-under-test");
+  const folder = folderStore(models.folder);
+  expect(await fillIfEmpty(store, folder)).toBe(true);
+  expect(await store.versions()).toEqual(await folder.versions());
+  expect(await store.aliases()).toEqual(await folder.aliases());
+  const [version = ""] = await folder.versions();
+  await store.setAlias("champion", version);
+  expect(await fillIfEmpty(store, folder)).toBe(false);
+  expect((await store.aliases()).get("champion")).toBe(version);
   await connection.close();
 });

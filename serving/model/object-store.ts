@@ -1,7 +1,7 @@
 import { type NatsConnection } from "@nats-io/nats-core";
 import { type ObjectStore, Objm } from "@nats-io/obj";
 import { CourtsideError } from "../../base/errors.ts";
-import { ALIAS_NAME, CARD_FILE, ONNX_FILE, type ModelStore } from "./store.ts";
+import { ALIAS_NAME, CARD_FILE, CHAMPION_FILE, ONNX_FILE, type ModelStore } from "./store.ts";
 
 /** The version is in the store already with other content: versions never change. */
 export class ImmutableVersionError extends CourtsideError {
@@ -88,6 +88,23 @@ export async function objectModelStore(
       };
     },
   };
+}
+
+/**
+ * Puts all versions and aliases of a store into one that has no champion yet; one that has is left as it is.
+ * @returns true when it was filled.
+ */
+export async function fillIfEmpty(to: WritableModelStore, from: ModelStore): Promise<boolean> {
+  if ((await to.aliases()).has(CHAMPION_FILE)) return false;
+  for (const version of await from.versions()) {
+    const card = await from.read(version, CARD_FILE);
+    await to.publish(version, await from.read(version, ONNX_FILE), card);
+  }
+  const aliases = [...(await from.aliases())];
+  // The champion last: from then on the store counts as filled.
+  aliases.sort(([a], [b]) => Number(a === CHAMPION_FILE) - Number(b === CHAMPION_FILE));
+  for (const [alias, version] of aliases) await to.setAlias(alias, version);
+  return true;
 }
 
 async function liveNames(objects: ObjectStore): Promise<string[]> {
