@@ -260,3 +260,35 @@ test("a bad request ends its stream after the answers before it", async () => {
   expect((error as unknown as { code: number }).code).toBe(status.INVALID_ARGUMENT);
   expect(answers.map(({ id }) => id)).toEqual([1n]);
 });
+
+test("a stream that is quicker than the model waits for it and is not refused", async () => {
+  const slow = await temporaryModels();
+  await slow.add(MODEL);
+  const limits = { maxWaitMs: 1, maxWaitingRows: 8, maxBatchRows: 4 };
+  const small = await openRegistry(slow.folder, { schemaHash: FEATURE_SCHEMA_HASH, limits });
+  const server = await startServing({ registry: small, port: 0 });
+  const caller = new Client(`127.0.0.1:${server.port}`, credentials.createInsecure());
+  const method = methodDefinition(PredictService.method.predictStream);
+  const stream = caller.makeBidiStreamRequest(
+    method.path,
+    method.requestSerialize,
+    method.responseDeserialize,
+  );
+  const ids: number[] = [];
+  const ended = new Promise<void>((resolve, reject) => {
+    stream.on("data", ({ id }: PredictStreamResponse) => ids.push(Number(id)));
+    stream.on("end", resolve);
+    stream.on("error", reject);
+  });
+  for (let i = 0; i < 400; i += 1) {
+    const request = { input: state({ homeScore: 60 + (i % 40) }) };
+    stream.write(create(PredictStreamRequestSchema, { id: BigInt(i), request }));
+  }
+  stream.end();
+  await ended;
+  expect(ids).toEqual(Array.from({ length: 400 }, (_, i) => i));
+  caller.close();
+  await server.close();
+  await small.close();
+  await slow.remove();
+});

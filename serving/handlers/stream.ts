@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { type ServerDuplexStream } from "@grpc/grpc-js";
 import { CourtsideError } from "../../base/errors.ts";
 import { type Log } from "../../base/log.ts";
@@ -5,7 +6,7 @@ import {
   PredictStreamRequestSchema,
   type PredictStreamRequest,
 } from "../../proto/gen/courtside/v1/predict_service_pb.ts";
-import { type CallState } from "../model/batcher.ts";
+import { expiryOf, OverloadedError, type CallState } from "../model/batcher.ts";
 import { toStatus } from "../status.ts";
 import { decoded, stateOf } from "./call.ts";
 import { encodeStreamResponse } from "./encode.ts";
@@ -113,16 +114,26 @@ export function logUnexpected(log: Log, method: string, error: unknown): void {
   if (!(error instanceof CourtsideError)) log.error("call failed", error, { method });
 }
 
+/** Longest pause before a row is offered to a full model again. */
+const MAX_PAUSE_MS = 20;
+
+/** A stream is never refused for being quick: its rows wait for room, and reading pauses behind them. */
 async function scored(
   predictor: Predictor,
   { request }: PredictStreamRequest,
   call: CallState,
 ): Promise<NonNullable<Turn["outcome"]>> {
-  try {
-    if (request !== undefined) return { answer: await predictor.predict(request, call) };
+  if (request === undefined) {
     const violation = { field: "request", value: "absent", rule: "is required" };
     return { error: new InvalidInputError([violation]) };
-  } catch (error) {
-    return { error };
+  }
+  for (;;) {
+    try {
+      return { answer: await predictor.predict(request, call) };
+    } catch (error) {
+      const expired = expiryOf(call, Date.now());
+      if (!(error instanceof OverloadedError) || expired !== undefined) return { error };
+      await pause(Math.min(MAX_PAUSE_MS, error.retryAfterMs));
+    }
   }
 }

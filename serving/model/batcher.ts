@@ -81,8 +81,16 @@ export const BATCHER_LIMITS: BatcherLimits = {
   maxBatchRows: 256,
 };
 
-/** Weight of the newest run in the moving average of the time a row takes. */
-const PACE_WEIGHT = 0.1;
+/** Weight of the newest run in the time that a row takes, when it was faster than those before. */
+const FASTER_WEIGHT = 0.3;
+/** A run that took longer makes the time that a row takes longer by so much at most: it may have stood still. */
+const SLOWER_FACTOR = 1.1;
+
+function nextPace(rowMs: number, newestMs: number): number {
+  if (rowMs === 0) return newestMs;
+  if (newestMs < rowMs) return rowMs + FASTER_WEIGHT * (newestMs - rowMs);
+  return Math.min(newestMs, rowMs * SLOWER_FACTOR);
+}
 
 interface Waiting {
   readonly vector: Float32Array;
@@ -105,7 +113,9 @@ export function createBatcher(model: OnnxModel, limits: Partial<BatcherLimits> =
     // A batch that is larger than the limit by itself still goes through an idle model.
     const busy = waiting.length + owed;
     if (busy === 0) return;
-    if (busy + rows <= maxWaitingRows && busy * rowMs <= maxWaitMs) return;
+    // What fits into one run is let in whatever the pace was: a machine that stood still for a moment is not slow.
+    const isSoon = busy < maxBatchRows || busy * rowMs <= maxWaitMs;
+    if (isSoon && busy + rows <= maxWaitingRows) return;
     throw new OverloadedError(`${busy} rows wait for the model; try again later`, busy * rowMs);
   };
   const timedRun = async (values: Float32Array, rows: number): Promise<ModelOutputs> => {
@@ -115,7 +125,7 @@ export function createBatcher(model: OnnxModel, limits: Partial<BatcherLimits> =
       const outputs = await model.run(values, rows);
       // Few rows say little of the pace: their time is that of the call.
       const paceMs = (performance.now() - startMs) / Math.max(rows, 16);
-      rowMs = rowMs === 0 ? paceMs : rowMs + PACE_WEIGHT * (paceMs - rowMs);
+      rowMs = nextPace(rowMs, paceMs);
       return outputs;
     } finally {
       owed -= rows;
