@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.ts";
+import { type Clock, preciseMs } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Random } from "../../base/random.ts";
 import type { Tracing } from "../../base/tracing.ts";
@@ -139,9 +139,10 @@ export class GameFollower {
   async #compare(): Promise<void> {
     if (this.#playByPlay === undefined || this.published === undefined) return;
     if (this.#boxScore === undefined && this.#looksWithoutBox++ < LOOKS_WITHOUT_BOX) return;
+    const readMs = preciseMs(this.#options.clock);
     const game = this.#read();
     const frames = this.published.missing(game);
-    for (const frame of frames) await this.#publish(this.published, frame);
+    for (const frame of frames) await this.#publish(this.published, frame, readMs);
     this.#lastPlay = game.plays.at(-1);
     if (frames.some(({ plays }) => plays.length > 0)) {
       this.#lastChangeMs = performance.now();
@@ -158,13 +159,17 @@ export class GameFollower {
     return game;
   }
 
-  async #publish(published: PublishedGame, frame: PlayFrame): Promise<void> {
+  /** @param readMs - when the document with these plays was at hand. */
+  async #publish(published: PublishedGame, frame: PlayFrame, readMs: number): Promise<void> {
     const { tracing, clock, publisher, onPublished } = this.#options;
+    const ingestTimeMs = clock.nowMs();
+    const startTimeMs = Math.min(readMs, ingestTimeMs);
     const [play] = frame.plays;
     const span =
       play &&
-      tracing.start("play.publish", {
+      tracing.start("play", {
         kind: "producer",
+        startTimeMs,
         attributes: {
           "courtside.game_id": this.gameId,
           "courtside.play_number": play.playNumber,
@@ -173,9 +178,12 @@ export class GameFollower {
           "messaging.destination.name": PLAYS_STREAM,
         },
       });
+    const parent = span?.traceparent;
+    // Reading, comparing, and waiting behind earlier plays of the game.
+    if (parent !== undefined)
+      tracing.start("feed.queue", { parent, startTimeMs }).end(ingestTimeMs);
     try {
-      const message = { ingestTimeMs: clock.nowMs(), traceparent: span?.traceparent ?? "" };
-      await published.publish(publisher, frame, message);
+      await published.publish(publisher, frame, { ingestTimeMs, traceparent: parent ?? "" });
     } catch (error) {
       span?.fail(error);
       throw error;

@@ -315,8 +315,13 @@ test("sampled plays carry the traceparent of their publish span", async () => {
   const started: string[] = [];
   let ended = 0;
   const tracing: Tracing = {
-    start: (name, { attributes } = {}) => {
-      expect(name).toBe("play.publish");
+    start: (name, { attributes, parent } = {}) => {
+      if (name === "feed.queue") {
+        // Part of the trace of the play that was begun last.
+        expect(parent).toBe(started.at(-1));
+        return { traceparent: "", traceId: "", setAttributes() {}, fail() {}, end() {} };
+      }
+      expect(name).toBe("play");
       const number = Number(attributes?.["courtside.play_number"]);
       const traceId = String(number).padStart(32, "0");
       const traceparent = `00-${traceId}-00000000000000aa-01`;
