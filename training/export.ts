@@ -111,7 +111,7 @@ export type CardParts = Omit<
   readonly name?: string;
 };
 
-/** @param win - the linear part; its terms are listed, and its constant where nothing else is added. */
+/** @param win - the linear part, whose terms are listed with its constant. */
 export function cardOf(
   { version, bytes }: ExportedModel,
   win: LogisticModel,

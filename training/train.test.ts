@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type SourceGame } from "../data/source.ts";
 import { syntheticSeason } from "../data/synthetic/season.ts";
 import { FEATURE_SCHEMA_HASH } from "../features/mod.ts";
+import { readAliases } from "../serving/model/aliases.ts";
 import { openRegistry } from "../serving/model/registry.ts";
 import { type TrainingGame } from "./dataset.ts";
 import { trainingGames } from "./games.ts";
@@ -71,6 +72,16 @@ test("the same seed gives the same model", async () => {
   assert(first !== undefined);
   expect(second).toEqual(first);
   expect((await readdir(out)).sort()).toEqual(["aliases.jsonl", "champion", first.version].sort());
+}, 60_000);
+
+test("trees on top of the logistic are exported alike and become the challenger", async () => {
+  const split = { training: [season(2001), season(2002)], heldOut: season(2003) };
+  const cards = await train(options({ split, games: few, trees: true }));
+  expect(cards.map(({ name }) => name)).toEqual(["win-probability", "win-probability-trees"]);
+  expect(cards[1]?.evaluation.onnxMaxDifference).toBeLessThanOrEqual(1e-6);
+  const aliases = await readAliases(out);
+  expect(aliases.get("challenger")).toBe(cards[1]?.version);
+  expect(aliases.get("champion")).toBe(cards[0]?.version);
 }, 60_000);
 
 test("a file with another season's games is refused and nothing is written", async () => {

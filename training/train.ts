@@ -5,7 +5,14 @@ import { checkPlausible } from "./checks.ts";
 import { collect, type Dataset, type TrainingGame } from "./dataset.ts";
 import { histogramsOf, probabilityHistogram } from "./drift.ts";
 import { evaluate, fitBaseline, scoreBaseline } from "./evaluate.ts";
-import { cardOf, checkParity, exportModel, publish, type ExportedModel } from "./export.ts";
+import {
+  cardOf,
+  checkParity,
+  exportModel,
+  MODEL_NAME,
+  publish,
+  type ExportedModel,
+} from "./export.ts";
 import { fitLogistic } from "./fit.ts";
 import { COVERAGE, coverageOf, INTERVAL_MEANING } from "./interval.ts";
 import { type LogisticModel } from "./onnx/graph.ts";
@@ -14,7 +21,8 @@ import { RUN_DEFINITION } from "./scoring-run.ts";
 import { seasonName, SplitError, type SeasonFile, type Split } from "./split.ts";
 import { selected } from "./select.ts";
 import { runDesignOf, runModels } from "./terms.ts";
-import { type Basis, fitWinner, gamesWith } from "./win-fit.ts";
+import { fitTrees } from "./tree-fit.ts";
+import { type Basis, fitWinner, gamesWith, type WinFit } from "./win-fit.ts";
 import { logits, outputsOf, type WinModel } from "./win-model.ts";
 
 export interface TrainOptions {
@@ -27,6 +35,8 @@ export interface TrainOptions {
   readonly every: number;
   /** Decides which plays those are. */
   readonly seed: number;
+  /** Also fits boosted trees on top of the model without odds and makes them the challenger. */
+  readonly trees?: boolean;
   /** Revision of the code, for the card; empty when it is not known. */
   readonly code?: string;
   /** Told what is done, a line at a time; what it throws stops the training before anything is published. */
@@ -80,6 +90,7 @@ export async function train(options: TrainOptions): Promise<ModelCard[]> {
     runs: runModels(fitLogistic(runDesignOf(training, FEATURE_NAMES)), FEATURE_NAMES),
   };
   const trained = [await trainBasis("no-odds", data, options)];
+  if (options.trees === true) trained.push(await trainTrees(data, options));
   if (hasGames(training, "odds") && hasGames(heldOut, "odds")) {
     trained.push(await trainBasis("odds", data, options));
   } else progress("no closing spreads in the data: no model with odds");
@@ -94,16 +105,46 @@ function hasGames(data: Dataset, basis: Basis): boolean {
 }
 
 async function trainBasis(basis: Basis, data: Data, options: TrainOptions): Promise<Trained> {
-  const { training, validation, runs } = data;
-  const { progress } = options;
-  const fit = fitWinner({ basis, names: FEATURE_NAMES, training, validation, progress });
-  const model: WinModel = { ...fit.model, homeRun: runs.home, awayRun: runs.away };
+  const fit = fitWinner({ basis, names: FEATURE_NAMES, ...data, progress: options.progress });
+  const alias = basis === "odds" ? "champion-odds" : "champion";
+  return finished({ ...fit, basis, alias, name: MODEL_NAME }, data, options);
+}
+
+/** Trees that correct the logistic without odds; they have to show that they are worth their cost. */
+async function trainTrees(data: Data, options: TrainOptions): Promise<Trained> {
+  const { progress, seed } = options;
+  const fit = fitWinner({ basis: "no-odds", names: FEATURE_NAMES, ...data, progress() {} });
+  const trees = await fitTrees({ names: FEATURE_NAMES, ...data, model: fit.model, seed, progress });
+  const made = {
+    ...fit,
+    model: { ...fit.model, trees },
+    method: `${trees.trees.length} boosted trees on top of a ${fit.method}`,
+    basis: "no-odds" as const,
+    alias: "challenger" as const,
+    name: `${MODEL_NAME}-trees`,
+  };
+  return finished(made, data, options);
+}
+
+interface Made extends WinFit {
+  readonly basis: Basis;
+  readonly alias: Alias;
+  readonly name: string;
+}
+
+/** Exports a fit, compares the file with the trainer on every held-out row, and judges it by its file. */
+async function finished(made: Made, data: Data, options: TrainOptions): Promise<Trained> {
+  const { basis, alias, name } = made;
+  const { training, runs } = data;
+  const model: WinModel = { ...made.model, homeRun: runs.home, awayRun: runs.away };
   checkPlausible(model);
-  const exported = exportModel(model, FEATURE_SCHEMA_HASH);
+  const exported = exportModel(model, FEATURE_SCHEMA_HASH, name);
   const heldOut = selected(data.heldOut, gamesWith(data.heldOut, FEATURE_NAMES, basis));
   const parity = await checkParity(exported, model, heldOut.values, heldOut.rows);
   const { outputs, maxDifference } = parity;
-  progress(`${basis}: ONNX and trainer differ by ${maxDifference.toExponential(1)} at most`);
+  options.progress(
+    `${name}, ${basis}: ONNX and trainer differ by ${maxDifference.toExponential(1)} at most`,
+  );
   const { covered } = coverageOf(
     heldOut,
     logits(model, heldOut.values, heldOut.rows),
@@ -111,6 +152,7 @@ async function trainBasis(basis: Basis, data: Data, options: TrainOptions): Prom
     outputs.high ?? outputs.p,
   );
   const card = cardOf(exported, model.win, {
+    name,
     schemaHash: FEATURE_SCHEMA_HASH,
     features: FEATURES,
     basis,
@@ -118,11 +160,11 @@ async function trainBasis(basis: Basis, data: Data, options: TrainOptions): Prom
       seasons: options.split.training.map(({ season }) => season),
       ...(options.split.validation && { validationSeason: options.split.validation.season }),
       games: training.games,
-      rows: fit.rows,
+      rows: made.rows,
       dataSha256: training.sha256,
       seed: options.seed,
       ...(options.code ? { code: options.code } : {}),
-      method: `${fit.method}; fitted on one play in ${options.every}`,
+      method: `${made.method}; fitted on one play in ${options.every}`,
     },
     evaluation: {
       season: options.split.heldOut.season,
@@ -141,7 +183,7 @@ async function trainBasis(basis: Basis, data: Data, options: TrainOptions): Prom
     ),
     limits: LIMITS[basis],
   });
-  return { exported, card, alias: basis === "odds" ? "champion-odds" : "champion" };
+  return { exported, card, alias };
 }
 
 function runCard(data: Dataset, home: ArrayLike<number>, away: ArrayLike<number>): CardRun {

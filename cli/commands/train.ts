@@ -37,12 +37,14 @@ Nothing is written unless the files agree with the trainer to 1e-6; an interrupt
   --out FOLDER        where models are kept (default serving/models of this program)
   --every N           fit on every N-th play of a game (default 3; neighbours hardly differ)
   --seed N            which plays those are (default 1)
+  --trees             also fit boosted trees on top of the model without odds; they become the challenger
   --mlflow URL        also record runs, parameters, metrics and files on an MLflow server (its REST interface 2.0)
   --json              print the model card instead of the table`,
   options: {
     source: { type: "string" },
     "clickhouse-url": { type: "string" },
     mlflow: { type: "string" },
+    trees: { type: "boolean", default: false },
     seasons: { type: "string", default: TRAINING_SEASONS.join(",") },
     "held-out": { type: "string", default: HELD_OUT_SEASON },
     validation: { type: "string", default: VALIDATION_SEASON },
@@ -83,6 +85,7 @@ async function run(context: CommandContext): Promise<number> {
       out: String(values["out"]),
       every: integerFlag(values, "every", { min: 1, max: 1_000 }) ?? 1,
       seed: integerFlag(values, "seed", { min: 0, max: 2 ** 31 }) ?? 0,
+      trees: values["trees"] === true,
       code: await codeRevision(),
       progress(line) {
         signal.throwIfAborted();
@@ -95,7 +98,9 @@ async function run(context: CommandContext): Promise<number> {
     if (values["json"] === true) context.stdout(`${JSON.stringify(cards, null, 2)}\n`);
     else {
       for (const card of cards) {
-        context.stdout(`${card.basis} ${card.version}, judged on ${card.evaluation.season}\n`);
+        context.stdout(
+          `${card.name} ${card.basis} ${card.version}, judged on ${card.evaluation.season}\n`,
+        );
         context.stdout(scoreTable(card.evaluation.slices));
       }
     }
