@@ -121,6 +121,7 @@ test(
       finished: 2,
       rows: plays,
       plays,
+      accounts: plays,
       dead_letters: 0,
       frames: await lastSequence(),
       published: plays,

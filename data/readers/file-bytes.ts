@@ -5,9 +5,12 @@ import { createGunzip, createZstdDecompress } from "node:zlib";
 import { errorText } from "../../base/errors.ts";
 import { tarContent } from "./tar.ts";
 
+/** Bytes asked of the disk at a time: large enough that the cost of asking vanishes. */
+const READ_SIZE_BYTES = 256 * 1024;
+
 /**
- * Bytes asked of the disk at a time. Their text and the places of their fields stay in the processor's cache while
- * the rows are read: 256 KiB took half as long again.
+ * Bytes that are read into rows at a time. Their text and the places of their fields stay in the processor's cache
+ * while the rows are read: 256 KiB took half as long again.
  */
 const CHUNK_SIZE_BYTES = 32 * 1024;
 
@@ -60,7 +63,7 @@ export interface BytePiece {
 async function* unpackedPieces(file: string): AsyncIterable<BytePiece> {
   let unpacker: Unpacker | undefined;
   let first = true;
-  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_SIZE_BYTES })) {
+  for await (const chunk of createReadStream(file, { highWaterMark: READ_SIZE_BYTES })) {
     const bytes = chunk as Buffer;
     if (first && startsWith(bytes, XZ)) {
       yield* xzPieces(file);
@@ -69,7 +72,9 @@ async function* unpackedPieces(file: string): AsyncIterable<BytePiece> {
     if (first) unpacker = unpackerFor(bytes);
     first = false;
     if (unpacker === undefined) {
-      yield { bytes };
+      for (let at = 0; at < bytes.length; at += CHUNK_SIZE_BYTES) {
+        yield { bytes: bytes.subarray(at, at + CHUNK_SIZE_BYTES) };
+      }
       continue;
     }
     yield* await unpacker.write(bytes);

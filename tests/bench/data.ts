@@ -1,7 +1,8 @@
 /**
  * Plays a second that come out of the readers: `node tests/bench/data.ts [SEASON.csv ...]`, on one core, from plain
  * CSV. Without files the seasons of ../shared/nba are unpacked to a temporary folder first. Beside each figure the
- * pace of a loop that only looks at every byte of the same file, so that a busy machine slows both.
+ * pace of a loop that only looks at every byte of the same file, so that a busy machine slows both; `plays_per_cpu_s`
+ * counts the time that the process had a core, its garbage collector's threads included.
  */
 import { createReadStream, createWriteStream, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,23 +28,28 @@ try {
 
 async function measure(file: string): Promise<Record<string, number>> {
   const paces: number[] = [];
+  const cpuPaces: number[] = [];
   const bytePaces: number[] = [];
   let plays = 0;
   for (let round = 0; round <= ROUNDS; round++) {
     const startMs = performance.now();
+    const startCpu = process.cpuUsage();
     plays = 0;
     for await (const game of openSource(file)) plays += game.plays.length;
     const readMs = performance.now() - startMs;
+    const { user, system } = process.cpuUsage(startCpu);
     const bytes = await byteLoop(file);
     const loopMs = performance.now() - startMs - readMs;
     // The first round warms the compiler up.
     if (round === 0) continue;
     paces.push((plays / readMs) * 1000);
+    cpuPaces.push((plays / (user + system)) * 1e6);
     bytePaces.push((bytes / loopMs) * 1000);
   }
   return {
     plays,
     plays_per_s: Math.round(median(paces)),
+    plays_per_cpu_s: Math.round(median(cpuPaces)),
     plays_per_s_best: Math.round(Math.max(...paces)),
     byte_loop_mb_per_s: Math.round(median(bytePaces) / 1e6),
   };
