@@ -2,9 +2,10 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { UsageError } from "../base/errors.ts";
 import { Bucket } from "../connectors/bucket.ts";
 import { DirectoryBlobs } from "../connectors/directory-store.ts";
+import { JetStreamBlobs } from "../connectors/jetstream-blobs.ts";
 import { layoutOf } from "../local/data-dir.ts";
 import type { BlobStore, FaultPoint } from "../operators/mod.ts";
-import { JOBS_BUCKET } from "../proto/subjects.ts";
+import { JOBS_BUCKET, SNAPSHOTS_BUCKET } from "../proto/subjects.ts";
 import type { CommandContext } from "./command.ts";
 import { textFlag } from "./flags.ts";
 
@@ -33,7 +34,7 @@ export async function openJobStores(
 
 /** @throws UsageError for an address of an unknown kind. */
 async function openBlobs(
-  _nats: NatsConnection,
+  nats: NatsConnection,
   values: CommandContext["values"],
   fault: FaultPoint | undefined,
 ): Promise<BlobStore> {
@@ -42,6 +43,8 @@ async function openBlobs(
   switch (scheme) {
     case undefined:
       return Promise.resolve(new DirectoryBlobs(place, fault));
+    case "nats":
+      return JetStreamBlobs.open(nats, place.slice("nats:".length) || SNAPSHOTS_BUCKET);
     default:
       throw new UsageError(
         `--checkpoints takes a directory, nats: or s3://BUCKET/PREFIX, not "${place}"`,

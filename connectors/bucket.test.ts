@@ -9,6 +9,7 @@ import { describeBlobStore } from "../tests/support/blob-store-contract.ts";
 import { startNats, type TestNats } from "../tests/support/nats.ts";
 import { Bucket } from "./bucket.ts";
 import { DirectoryBlobs } from "./directory-store.ts";
+import { JetStreamBlobs } from "./jetstream-blobs.ts";
 import { WorkerGroup } from "./worker-group.ts";
 
 let server: TestNats;
@@ -89,5 +90,17 @@ describe("snapshots in a directory with their heads in a bucket", () => {
     places += 1;
     const place = String(places);
     return { blobs: new DirectoryBlobs(join(folder, place)), head: bucket.head(`job.${place}`) };
+  });
+});
+
+describe("snapshots in a JetStream Object Store with their heads in a bucket", () => {
+  describeBlobStore(async () => {
+    const bucket = await Bucket.open(connection, "heads");
+    places += 1;
+    const place = String(places);
+    const blobs = await JetStreamBlobs.open(connection, `snapshots_${place}`, {
+      maxBytes: 2 ** 25,
+    });
+    return { blobs, head: bucket.head(`job.${place}`) };
   });
 });

@@ -37,7 +37,13 @@ export {
   type OutputTag,
   outputTag,
 } from "./runtime/element.ts";
-export { GraphError, type GraphOptions, JobGraph } from "./runtime/graph.ts";
+export {
+  GraphError,
+  type GraphOptions,
+  JobGraph,
+  type Poison,
+  poisonTag,
+} from "./runtime/graph.ts";
 export { KeyGroupMismatchError, type TimeDomain } from "./runtime/keyed-scope.ts";
 export type {
   BroadcastProcess,

@@ -42,8 +42,8 @@ export function edgeSubject(job: string, region: string, edge: string): string {
   return `edge.${job}.${region}.${edge}`;
 }
 
-/** Stream of snapshots, for jobs that keep them in the broker. */
-export const SNAPSHOTS_STREAM = "SNAPSHOTS";
+/** Object Store of snapshots, for jobs that keep them in the broker. */
+export const SNAPSHOTS_BUCKET = "courtside_snapshots";
 
 /** W3C trace context of the sampled play that a message carries. */
 export const TRACEPARENT_HEADER = "traceparent";

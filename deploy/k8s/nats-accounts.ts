@@ -8,7 +8,7 @@ import {
   JOBS_BUCKET,
   PLAYS_STREAM,
   PLAYS_SUBJECTS,
-  SNAPSHOTS_STREAM,
+  SNAPSHOTS_BUCKET,
   WORKERS_BUCKET,
 } from "../../proto/subjects.ts";
 
@@ -45,8 +45,9 @@ const WORKER = [
   `$JS.API.STREAM.INFO.${INSIGHTS_STREAM}`,
   ...bucket(JOBS_BUCKET),
   ...bucket(WORKERS_BUCKET),
-  `$JS.API.STREAM.PURGE.${SNAPSHOTS_STREAM}`,
-  ...read(SNAPSHOTS_STREAM),
+  `$O.${SNAPSHOTS_BUCKET}.>`,
+  `$JS.API.STREAM.PURGE.OBJ_${SNAPSHOTS_BUCKET}`,
+  ...read(`OBJ_${SNAPSHOTS_BUCKET}`),
 ];
 
 /** Publish rights of each role, by user name. */

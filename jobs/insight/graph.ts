@@ -3,6 +3,7 @@ import type { Log } from "../../base/log.ts";
 import {
   type ImmediateSink,
   JobGraph,
+  poisonTag,
   type Stream,
   type TransactionalSink,
 } from "../../operators/mod.ts";
@@ -10,7 +11,14 @@ import type { Insight } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import type { InsightRecord } from "../../proto/gen/courtside/v1/job_pb.ts";
 import type { DeadLetter } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { gameProcess } from "./game-process.ts";
-import { deadLetterTag, type FrameInput, type GameInput, spread } from "./input.ts";
+import {
+  deadLetterTag,
+  failedInput,
+  type FrameInput,
+  framesOfOnePlay,
+  type GameInput,
+  spread,
+} from "./input.ts";
 import { INSIGHT_JOB, insightsOf } from "./insights.ts";
 import { predictPlays, type Predictor } from "./predict.ts";
 import { teamWindows, WINDOW_MINUTES } from "./windows.ts";
@@ -53,7 +61,14 @@ export function insightGraph(parts: InsightParts): JobGraph<FrameInput> {
       for (const insight of insightsOf(record)) emit(insight);
     })
     .sinkTo(parts.insights);
-  inputs.side(deadLetterTag).union("refused", games.side(deadLetterTag)).sinkTo(parts.deadLetters);
+  const failed = graph.source
+    .side(poisonTag<FrameInput>())
+    .flatMap<DeadLetter>("failed", ({ value, reason }, emit) => emit(failedInput(value, reason)));
+  inputs
+    .side(deadLetterTag)
+    .union("refused", games.side(deadLetterTag), failed)
+    .sinkTo(parts.deadLetters);
+  graph.isolate = framesOfOnePlay;
   return graph;
 }
 

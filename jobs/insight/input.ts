@@ -141,3 +141,25 @@ export function refusedPlay(play: PlayEvent, reason: string, message: string): D
     playNumber: play.playNumber,
   });
 }
+
+/** A frame as frames of one play each, so that a play that the job fails on can be left out alone. */
+export function framesOfOnePlay(input: FrameInput): readonly FrameInput[] {
+  if (input.kind === "unreadable") return [input];
+  const { plays, ...rest } = input.frame;
+  const first = create(PlayFrameSchema, { ...rest, plays: [] });
+  return [
+    { kind: "frame", frame: first },
+    ...plays.map((play) => ({
+      kind: "frame" as const,
+      frame: create(PlayFrameSchema, { plays: [play] }),
+    })),
+  ];
+}
+
+/** What the job fails on as often as it is tried, as a dead letter. */
+export function failedInput(input: FrameInput, reason: string): DeadLetter {
+  const play = input.kind === "frame" ? input.frame.plays[0] : undefined;
+  if (play !== undefined) return refusedPlay(play, "FAILED", reason);
+  const gameId = input.kind === "frame" ? (input.frame.gameInfo?.gameId ?? "") : "";
+  return create(DeadLetterSchema, { reason: "FAILED", message: reason, source: "PLAYS", gameId });
+}
