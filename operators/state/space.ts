@@ -15,6 +15,11 @@ export class TimerCell<N> {
     return (Number.isNaN(this.#timeMs) ? 0 : 1) + (this.#more?.size ?? 0);
   }
 
+  /** The timer, for who has one at the most; not a number when there is none. */
+  get onlyMs(): number {
+    return this.#timeMs;
+  }
+
   /** Ticket of the heap entry that stands for this timer; undefined when it is not pending. */
   ticketAt(timeMs: number): number | undefined {
     return timeMs === this.#timeMs ? this.#ticket : this.#more?.get(timeMs);

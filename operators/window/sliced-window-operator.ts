@@ -9,7 +9,17 @@ import { WindowCall } from "./window-call.ts";
 import type { WindowSpec } from "./window-spec.ts";
 
 /** Accumulator of one slice; its event time is the slice's start. */
-type Slice<A> = Timed<A> & { value: A };
+type Slice<A> = Timed<A> & {
+  value: A;
+  /** On the first slice of a block: all its slices joined, and how many they are. Not in snapshots. */
+  block?: { readonly sum: A; readonly slices: number } | undefined;
+};
+
+/**
+ * Slices that are joined once and kept. Blocks lie on a grid of their own, so what is joined with what does not
+ * depend on history: sums of fractions are the same after a restart, to the last bit.
+ */
+const BLOCK_SLICES = 8;
 
 /** Index of the slices among the states. */
 const SLICES = 0;
@@ -86,9 +96,10 @@ export class SlicedWindowOperator<I, A, R, O> implements Operator<I> {
     if (addTimeMs(lastMs, this.#latenessMs) <= watermarkMs) return this.#onLate(value, eventTimeMs);
     this.#add(value, eventTimeMs);
     // Windows that have fired already, but are not gone, fire again.
-    for (let maxMs = lastMs; maxMs >= eventTimeMs; maxMs -= this.#slideMs)
-      if (maxMs <= watermarkMs && addTimeMs(maxMs, this.#latenessMs) > watermarkMs)
-        this.#fire(maxMs);
+    if (eventTimeMs <= watermarkMs)
+      for (let maxMs = lastMs; maxMs >= eventTimeMs; maxMs -= this.#slideMs)
+        if (maxMs <= watermarkMs && addTimeMs(maxMs, this.#latenessMs) > watermarkMs)
+          this.#fire(maxMs);
     // What other records wait for is in the pending timer already.
     if (lastMs > watermarkMs) this.#wakeAt(this.#nextMaxMs(Math.max(watermarkMs, eventTimeMs - 1)));
     this.#wakeAt(addTimeMs(lastMs, this.#latenessMs));
@@ -113,11 +124,19 @@ export class SlicedWindowOperator<I, A, R, O> implements Operator<I> {
     let at = slices.length;
     while (at > 0 && (slices[at - 1]?.eventTimeMs ?? 0) > startMs) at -= 1;
     const slice = slices[at - 1];
+    // Only what has fired is in a block already.
+    if (eventTimeMs <= this.state.watermarkMs)
+      for (const near of slices.slice(Math.max(0, at - BLOCK_SLICES), at + BLOCK_SLICES))
+        near.block = undefined;
     if (slice?.eventTimeMs === startMs) {
       slice.value = aggregate.add(slice.value, value);
       return;
     }
-    slices.splice(at, 0, { eventTimeMs: startMs, value: aggregate.add(aggregate.create(), value) });
+    slices.splice(at, 0, {
+      eventTimeMs: startMs,
+      value: aggregate.add(aggregate.create(), value),
+      block: undefined,
+    });
     this.state.store.entry.root.cells[SLICES] = slices;
   }
 
@@ -137,16 +156,51 @@ export class SlicedWindowOperator<I, A, R, O> implements Operator<I> {
   #fire(maxMs: number): void {
     const startMs = maxMs + 1 - this.#sizeMs;
     if (windowStartMs(startMs, this.#offsetMs, this.#slideMs) !== startMs) return;
-    const { aggregate } = this.#spec;
-    let sum: A | undefined;
-    for (const { eventTimeMs, value } of this.#slices()) {
-      if (eventTimeMs > maxMs) break;
-      if (eventTimeMs >= startMs)
-        sum = aggregate.merge?.(sum === undefined ? aggregate.create() : sum, value);
-    }
+    const sum = this.#sum(startMs, maxMs);
     if (sum === undefined) return;
     const { root } = this.state.store.entry;
-    this.#call.fire({ startMs, endMs: maxMs + 1 }, root, aggregate.result(sum));
+    this.#call.fire({ startMs, endMs: maxMs + 1 }, root, this.#spec.aggregate.result(sum));
+  }
+
+  /** Joins the slices from one time to another: whole blocks where they fit, single slices at the ends. */
+  #sum(startMs: number, maxMs: number): A | undefined {
+    const { aggregate } = this.#spec;
+    const slices = this.#slices();
+    const blockMs = BLOCK_SLICES * this.#sliceMs;
+    let blockStartMs = windowStartMs(startMs, this.#offsetMs, blockMs);
+    let sum: A | undefined;
+    let at = 0;
+    while (at < slices.length && (slices[at]?.eventTimeMs ?? 0) < startMs) at += 1;
+    for (
+      let slice = slices[at];
+      slice !== undefined && slice.eventTimeMs <= maxMs;
+      slice = slices[at]
+    ) {
+      while (slice.eventTimeMs >= blockStartMs + blockMs) blockStartMs += blockMs;
+      const isWhole = blockStartMs >= startMs && blockStartMs + blockMs - 1 <= maxMs;
+      const block = isWhole ? this.#block(slices, at, blockStartMs + blockMs) : undefined;
+      sum = aggregate.merge?.(
+        sum === undefined ? aggregate.create() : sum,
+        block?.sum ?? slice.value,
+      );
+      at += block?.slices ?? 1;
+    }
+    return sum;
+  }
+
+  #block(slices: readonly Slice<A>[], from: number, endMs: number): NonNullable<Slice<A>["block"]> {
+    const { aggregate } = this.#spec;
+    const first = slices[from];
+    if (first?.block !== undefined) return first.block;
+    let sum = aggregate.create();
+    let to = from;
+    for (let slice = first; slice !== undefined && slice.eventTimeMs < endMs; slice = slices[to]) {
+      sum = aggregate.merge?.(sum, slice.value) ?? sum;
+      to += 1;
+    }
+    const block = { sum, slices: to - from };
+    if (first !== undefined) first.block = block;
+    return block;
   }
 
   /** Sets the key's timer to what its slices wait for behind this time. */
@@ -160,9 +214,9 @@ export class SlicedWindowOperator<I, A, R, O> implements Operator<I> {
   /** The key has one timer: the earliest that was asked for. */
   #wakeAt(timeMs: number): void {
     const { root } = this.state.store.entry;
-    const pending = root.event?.times()[0];
-    if (timeMs === MAX_TIME_MS || (pending !== undefined && pending <= timeMs)) return;
-    if (pending !== undefined) this.state.delete(root, pending, "event");
+    const pendingMs = root.event?.onlyMs ?? Number.NaN;
+    if (timeMs === MAX_TIME_MS || pendingMs <= timeMs) return;
+    if (!Number.isNaN(pendingMs)) this.state.delete(root, pendingMs, "event");
     this.state.register(root, timeMs, "event");
   }
 
