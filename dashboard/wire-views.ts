@@ -62,17 +62,63 @@ export interface VersionUse {
   readonly brier: number | null;
 }
 
-/** A named number of the scorecard job; what there is decides what is shown. */
-export type ScoreRow = Readonly<Record<string, string | number | null>>;
+/** A model on a slice of the games that have ended, as the scorecard job counted it. */
+export interface ScoreRow {
+  readonly version: string;
+  /** `served`, or the alias of a model in the shadow. */
+  readonly role: string;
+  readonly kind: string;
+  readonly slice: string;
+  readonly games: number;
+  readonly predictions: number;
+  readonly brier: number;
+  readonly logLoss: number;
+  readonly auc: number | null;
+  readonly calibrationError: number;
+}
+
+/** How far an input has moved from the training data in one week. */
+export interface DriftRow {
+  /** Monday, YYYY-MM-DD. */
+  readonly week: string;
+  readonly feature: string;
+  readonly games: number;
+  /** Population stability index: below 0.1 nothing, above 0.25 much. */
+  readonly psi: number;
+  readonly ks: number;
+  /** Games that had most part in it, first the one with most. */
+  readonly gameIds: readonly string[];
+}
+
+/** A challenger against the champion on the same games. */
+export interface VersusRow {
+  readonly challenger: string;
+  readonly champion: string;
+  readonly role: string;
+  readonly games: number;
+  /** Negative: the challenger is better. */
+  readonly brierDifference: number;
+  readonly z: number;
+}
+
+export interface AlarmRow {
+  readonly alarm: string;
+  readonly subject: string;
+  readonly week: string;
+  readonly value: number;
+  readonly threshold: number;
+  readonly gameIds: readonly string[];
+}
 
 export interface ModelView {
   readonly models: readonly ModelEntry[];
   readonly versions: readonly VersionUse[];
   readonly byTime: readonly TimeBucket[];
   readonly reliability: readonly (CalibrationBin & { readonly version: string })[];
-  /** Rows of the scorecard job's tables; null while there is no such table. */
-  readonly drift: readonly ScoreRow[] | null;
-  readonly scores: readonly ScoreRow[] | null;
+  readonly drift: readonly DriftRow[];
+  readonly scores: readonly ScoreRow[];
+  readonly versus: readonly VersusRow[];
+  readonly alarms: readonly AlarmRow[];
 }
 
 export interface TraceLine {

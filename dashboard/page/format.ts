@@ -143,6 +143,7 @@ export const TERMS = {
   Brier:
     "Mean squared distance between probability and result: 0 is perfect, 0.25 is a coin. Lower is better.",
   "Log loss": "Mean of −log of the probability given to what happened. Lower is better.",
+  PSI: "Population stability index of an input against the training data: below 0.1 nothing has moved, above 0.25 much has.",
   Watermark: "Event time up to which everything is taken as arrived.",
   "Key group": "Unit of state that moves between workers; a game belongs to one.",
 } as const;

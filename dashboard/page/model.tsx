@@ -1,10 +1,11 @@
 import { type JSX } from "preact";
 import { useState } from "preact/hooks";
-import { type ModelEntry, type ModelView, type ScoreRow } from "../wire-views.ts";
+import { type ModelEntry, type ModelView } from "../wire-views.ts";
 import { GrafanaLink } from "./about.tsx";
 import { Bars, Reliability } from "./charts.tsx";
 import { Def, Panel, StateOf } from "./frame.tsx";
 import { countText } from "./format.ts";
+import { Scorecard } from "./scorecard.tsx";
 import { useView } from "./view.ts";
 
 const EVERY_MS = 15_000;
@@ -67,12 +68,7 @@ function Models({ view }: { view: ModelView }): JSX.Element {
         )}
       </Panel>
       <Card entry={entry} version={version} />
-      <Panel title="Drift" hint="inputs now against those of training" class="wide" id="drift">
-        <Rows rows={view.drift} what="the scorecard job has compared no inputs yet" />
-      </Panel>
-      <Panel title="Scorecard" hint="scores by version and slice" class="wide" id="scores">
-        <Rows rows={view.scores} what="the scorecard job has scored no game yet" />
-      </Panel>
+      <Scorecard view={view} version={version} />
     </div>
   );
 }
@@ -256,44 +252,4 @@ function brierOf(value: unknown): number | undefined {
 function textOf(value: unknown): string {
   if (typeof value === "number") return countText(value);
   return typeof value === "string" && value !== "" ? value : "–";
-}
-
-/** Columns of the scorecard tables that say nothing to a reader. */
-const INTERNAL = new Set(["inserted_at", "window_start", "schema_hash"]);
-
-/** Rows of a table as they are: whatever columns the job writes can be read here. */
-function Rows({ rows, what }: { rows: readonly ScoreRow[] | null; what: string }): JSX.Element {
-  if (rows === null || rows.length === 0) return <p class="note">{`Nothing yet: ${what}.`}</p>;
-  const columns = Object.keys(rows[0] ?? {}).filter((name) => !INTERNAL.has(name));
-  return (
-    <div class="scroll tall" tabIndex={0} role="region" aria-label="Rows">
-      <table>
-        <thead>
-          <tr>
-            {columns.map((name) => (
-              <th key={name} scope="col">
-                {name.replaceAll("_", " ")}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row, at) => (
-            <tr key={at}>
-              {columns.map((name) => (
-                <td key={name}>{cellText(row[name])}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function cellText(value: unknown): string {
-  if (value === null || value === undefined) return "–";
-  if (typeof value === "number")
-    return Number.isInteger(value) ? countText(value) : value.toPrecision(4);
-  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -1,10 +1,13 @@
 import { type StoreReader } from "../store.ts";
 import {
+  type AlarmRow,
+  type DriftRow,
   type ModelEntry,
   type ModelView,
   type ScoreRow,
   type TimeBucket,
   type VersionUse,
+  type VersusRow,
 } from "../wire-views.ts";
 
 const WON = "(SELECT game_id, home_score > away_score AS won FROM courtside.game_results)";
@@ -41,23 +44,25 @@ export async function modelView(
   store: StoreReader,
   models: readonly ModelEntry[],
 ): Promise<ModelView> {
-  const tables = await tablesOf(store);
-  const [byTime, reliability, versions, drift, scores] = await Promise.all([
+  const [byTime, reliability, versions, drift, scores, versus, alarms] = await Promise.all([
     store.rows<TimeBucket>(BY_TIME),
     store.rows<ModelView["reliability"][number]>(RELIABILITY),
     store.rows<VersionUse>(VERSIONS),
-    tables.has("feature_drift") ? store.rows<ScoreRow>(LATEST_DRIFT) : null,
-    tables.has("model_scores") ? store.rows<ScoreRow>(LATEST_SCORES) : null,
+    store.rows<DriftRow>(DRIFT),
+    store.rows<ScoreRow>(SCORES),
+    store.rows<VersusRow>(VERSUS),
+    store.rows<AlarmRow>(ALARMS),
   ]);
-  return { models, versions, byTime, reliability, drift, scores };
+  return { models, versions, byTime, reliability, drift, scores, versus, alarms };
 }
 
-const LATEST_DRIFT = "SELECT * FROM courtside.feature_drift ORDER BY inserted_at DESC LIMIT 200";
-const LATEST_SCORES = "SELECT * FROM courtside.model_scores ORDER BY inserted_at DESC LIMIT 500";
-
-export async function tablesOf(store: StoreReader): Promise<ReadonlySet<string>> {
-  const rows = await store.rows<{ name: string }>(
-    "SELECT name FROM system.tables WHERE database = 'courtside'",
-  );
-  return new Set(rows.map(({ name }) => name));
-}
+/** Newest week first; within it the inputs that moved most, each with the games that had most part in it. */
+const DRIFT = `SELECT toString(window_start) AS week, feature, games, psi, ks, game_ids AS gameIds
+FROM courtside.feature_drift_windows ORDER BY window_start DESC, psi DESC LIMIT 100`;
+const SCORES = `SELECT model_version AS version, role, slice_kind AS kind, slice, games, predictions, brier, log_loss AS logLoss,
+  if(isNaN(auc), NULL, auc) AS auc, calibration_error AS calibrationError
+FROM courtside.model_quality ORDER BY version, role, kind, slice LIMIT 500`;
+const VERSUS = `SELECT challenger, champion, role, games, brier_difference AS brierDifference, z
+FROM courtside.model_versus ORDER BY z LIMIT 50`;
+const ALARMS = `SELECT alarm, subject, toString(window_start) AS week, value, threshold, game_ids AS gameIds
+FROM courtside.model_alarms ORDER BY inserted_at DESC LIMIT 50`;

@@ -32,6 +32,23 @@ export function driftBoard(): DashboardBuilder {
     )
     .withPanel(
       table({
+        title: "Population stability by week",
+        description:
+          "Each input against the training data, as the scorecard job counts it; above 0.25 it has moved. The games had most part in it.",
+        sql: `SELECT feature, window_start AS week, games, psi, ks, arrayStringConcat(game_ids, ' ') AS most_part
+FROM courtside.feature_drift_windows ORDER BY window_start DESC, psi DESC LIMIT 100`,
+      }),
+    )
+    .withPanel(
+      table({
+        title: "Scorecard",
+        description: "Scores of each version by slice, as the scorecard job counts them.",
+        sql: `SELECT model_version AS version, role, slice_kind, slice, games, predictions, brier, log_loss, auc, calibration_error
+FROM courtside.model_quality ORDER BY version, role, slice_kind, slice LIMIT 200`,
+      }),
+    )
+    .withPanel(
+      table({
         title: "Games that moved the chosen input",
         description:
           "Mean of the input by game, furthest from all first; a row opens the game on the page.",
