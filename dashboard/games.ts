@@ -313,6 +313,9 @@ function applyWindow(game: Game, window: WindowRow | undefined): void {
 }
 
 function applyFired(game: Game, window: WindowRow | undefined): void {
+  // The end of a game fires every pane that it touches; those that go past it hold time in which nobody played.
+  const isOver = game.summary.status === "final";
+  if (isOver && (window?.endS ?? 0) > (game.plays.get(game.headPlay)?.elapsedS ?? 0)) return;
   applyWindow(game, window);
   const row = window === undefined ? undefined : trendRow(window);
   if (row === undefined) return;

@@ -53,6 +53,7 @@ export class Curve {
   readonly #view: View;
   readonly #plot: uPlot;
   readonly #resize: ResizeObserver;
+  readonly #closed = new AbortController();
 
   constructor(container: HTMLElement, events: CurveEvents) {
     this.#container = container;
@@ -104,6 +105,7 @@ export class Curve {
   }
 
   close(): void {
+    this.#closed.abort();
     this.#resize.disconnect();
     this.#plot.destroy();
   }
@@ -118,9 +120,22 @@ export class Curve {
       if (!isDragging) this.#plot.redraw(false);
       onHover(index);
     };
+    // Asking for the place makes the browser lay out anew, which is not to happen with every step of a pointer.
+    let left: number | null = null;
+    const forget = (): void => {
+      left = null;
+    };
+    addEventListener("scroll", forget, {
+      capture: true,
+      passive: true,
+      signal: this.#closed.signal,
+    });
+    addEventListener("resize", forget, { signal: this.#closed.signal });
+    over.addEventListener("pointerenter", forget);
     const indexAt = (event: PointerEvent): number | null => {
       if (this.#view.points.length === 0) return null;
-      return this.#plot.posToIdx(event.clientX - over.getBoundingClientRect().left);
+      left ??= over.getBoundingClientRect().left;
+      return this.#plot.posToIdx(event.clientX - left);
     };
     over.addEventListener("pointermove", (event) => {
       const index = indexAt(event);

@@ -161,6 +161,8 @@ export class LiveStore {
   }
 
   #onSnapshot({ status, games, game }: Snapshot): void {
+    this.#toldMs.clear();
+    for (const { id, lastPlayTimeMs } of games) this.#toldMs.set(id, lastPlayTimeMs);
     this.#begin({
       status,
       hasSnapshot: true,

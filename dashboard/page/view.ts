@@ -10,7 +10,9 @@ export interface Loaded<T> {
   readonly atMs: number;
 }
 
-const NOTHING = { data: null, error: null, loading: true, atMs: 0 };
+/** Always the same objects, so that what waits is not drawn again and again. */
+const NOTHING: Loaded<never> = { data: null, error: null, loading: true, atMs: 0 };
+const IDLE: Loaded<never> = { ...NOTHING, loading: false };
 /** An answer that takes longer is not worth waiting for. */
 const TIMEOUT_MS = 20_000;
 
@@ -45,7 +47,8 @@ export function useView<T>(path: string, everyMs: number): Loaded<T> {
       clearTimeout(timer);
     };
   }, [path, everyMs]);
-  return state.path === path ? state : { ...NOTHING, loading: path !== "" };
+  if (path === "") return IDLE;
+  return state.path === path ? state : NOTHING;
 }
 
 export interface Answer<T> {

@@ -137,7 +137,7 @@ describe.skipIf(!hasChromium)("the page over a real pipeline", { timeout: 90_000
     const [pace] = await rows<{
       away: number;
     }>(`SELECT pace AS away FROM courtside.team_windows_current
-      WHERE game_id = '${game}' AND size_s = 300 AND side = 'away' ORDER BY end_s DESC LIMIT 1`);
+      WHERE game_id = '${game}' AND size_s = 300 AND side = 'away' AND end_s <= 2880 + 300 * ((SELECT max(period) FROM courtside.plays_current WHERE game_id = '${game}') - 4) ORDER BY end_s DESC LIMIT 1`);
     expect(await text('[data-term="Pace"] b.away')).toMatch(
       new RegExp(` ${String(Math.round(pace?.away ?? -1))}$`, "u"),
     );

@@ -1,12 +1,13 @@
 import { type JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { type GameSummary, type PlayMoment, type WindowRow } from "../../wire.ts";
 import { gameHref } from "../address.ts";
 import { teamColours, type Theme } from "../colours.ts";
 import { clockText, periodText } from "../format.ts";
 import { type LiveState, type Watched } from "../live.ts";
 import { Card, Empty, HiddenNote, useStableOrder, walkLinks } from "../tonight.tsx";
-import { useView } from "../view.ts";
+import { memo } from "../memo.ts";
+import { type Loaded, useView } from "../view.ts";
 import { BoxPanel } from "./box.tsx";
 import { Bug } from "./bug.tsx";
 import { CourtPanel } from "./court.tsx";
@@ -21,6 +22,8 @@ const NO_WINDOWS: readonly WindowRow[] = [];
 
 /** Walking along the curve asks the server only where one stops. */
 const SETTLE_MS = 180;
+/** The large panels follow eight times a second; score and curve with every frame. */
+const CALM_MS = 120;
 
 interface GameViewProps {
   readonly id: string;
@@ -89,13 +92,13 @@ function Game({ summary, watched, play, theme }: GameProps): JSX.Element {
   const timeline = useMemo(() => timelineOf({ plays, facts }), [plays, facts]);
   const [selected, select] = useSelected(summary.id, play, timeline);
   const [hovered, setHovered] = useState<number | null>(null);
-  const index = selected === null ? timeline.plays.length - 1 : (timeline.playAt[selected] ?? -1);
-  const row = timeline.plays[index];
-  const askedNumber = useSettled(selected === null ? 0 : (row?.number ?? 0));
-  const path =
-    askedNumber === 0 ? "" : `api/games/${encodeURIComponent(summary.id)}/plays/${askedNumber}`;
-  const moment = useView<PlayMoment>(path, 0);
+  const calm = useCalm(selected);
   const isPast = selected !== null;
+  const index = indexOf(timeline, selected);
+  const row = timeline.plays[index];
+  const asked = useSettled(isPast ? (row?.number ?? 0) : 0);
+  const path = asked === 0 ? "" : `api/games/${encodeURIComponent(summary.id)}/plays/${asked}`;
+  const moment = useView<PlayMoment>(path, 0);
   const past = isPast && moment.data?.play.number === row?.number ? moment.data : null;
   const colours = teamColours(summary.home.tricode, summary.away.tricode, theme);
   return (
@@ -124,18 +127,51 @@ function Game({ summary, watched, play, theme }: GameProps): JSX.Element {
         onSelect={select}
         theme={theme}
       />
+      <Below
+        summary={summary}
+        watched={watched}
+        timeline={timeline}
+        point={calm}
+        moment={moment}
+        onSelect={select}
+      />
+    </div>
+  );
+}
+
+/** Index in the plays of a point of the curve; of the last play for null, -1 before tip-off. */
+function indexOf(timeline: Timeline, point: number | null): number {
+  return point === null ? timeline.plays.length - 1 : (timeline.playAt[point] ?? -1);
+}
+
+interface BelowProps {
+  readonly summary: GameSummary;
+  readonly watched: Watched;
+  readonly timeline: Timeline;
+  /** Point that is looked at; follows a pointer that hurries along the curve a few times a second. */
+  readonly point: number | null;
+  readonly moment: Loaded<PlayMoment>;
+  readonly onSelect: (point: number | null) => void;
+}
+
+/** Everything but score and curve: it need not be drawn with every step along the curve. */
+const Below = memo(function Below(props: BelowProps) {
+  const { summary, watched, timeline, point, moment, onSelect } = props;
+  const isPast = point !== null;
+  const index = indexOf(timeline, point);
+  const row = timeline.plays[index];
+  const past = isPast && moment.data?.play.number === row?.number ? moment.data : null;
+  const selectPlay = (number: number): void => onSelect(pointOfNumber(timeline, number));
+  return (
+    <>
       <PlaysPanel
         summary={summary}
-        plays={plays}
+        plays={watched.plays}
         timeline={timeline}
         currentNumber={isPast ? (row?.number ?? 0) : 0}
-        onSelect={(number) => select(pointOfNumber(timeline, number))}
+        onSelect={selectPlay}
       />
-      <SwingsPanel
-        summary={summary}
-        timeline={timeline}
-        onSelect={(number) => select(pointOfNumber(timeline, number))}
-      />
+      <SwingsPanel summary={summary} timeline={timeline} onSelect={selectPlay} />
       <CourtPanel summary={summary} plays={timeline.plays} until={index} />
       <FormPanel
         summary={summary}
@@ -154,9 +190,9 @@ function Game({ summary, watched, play, theme }: GameProps): JSX.Element {
         isPast={isPast}
         nowS={row?.elapsedS ?? 0}
       />
-    </div>
+    </>
   );
-}
+});
 
 function whenText(row: { period: number; clockS: number } | undefined): string {
   return row === undefined
@@ -183,11 +219,30 @@ function useSelected(
     const hash = gameHref(id, settled);
     if (location.hash !== hash) history.replaceState(null, "", hash);
   }, [id, settled]);
-  const select = (wanted: number | null): void => {
+  const last = useRef(0);
+  last.current = timeline.points.length - 1;
+  const select = useCallback((wanted: number | null): void => {
     // At the end the dot goes on with the game.
-    setPoint(wanted !== null && wanted >= timeline.points.length - 1 ? null : wanted);
-  };
+    setPoint(wanted !== null && wanted >= last.current ? null : wanted);
+  }, []);
   return [point, select];
+}
+
+/** The value, but not renewed more often than every `CALM_MS`; the last one always arrives. */
+function useCalm<T>(value: T): T {
+  const [calm, setCalm] = useState(value);
+  const latest = useRef(value);
+  const timer = useRef(0);
+  latest.current = value;
+  useEffect(() => {
+    if (value === calm || timer.current !== 0) return;
+    timer.current = setTimeout(() => {
+      timer.current = 0;
+      setCalm(latest.current);
+    }, CALM_MS);
+  }, [value, calm]);
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return calm;
 }
 
 function useSettled(value: number): number {
