@@ -69,7 +69,9 @@ test("win probability added of both sides and nobody is the way from tip-off to 
       const sideOf = new Map<number, number>();
       let sum = 0;
       // A player acts for one side only in a real game; here every row is its own player.
-      const own = rows.map((row, at) => ({ ...row, actorId: row.side === null ? 0 : at + 1 }));
+      const own = rows.map((row, at) =>
+        Object.assign({}, row, { actorId: row.side === null ? 0 : at + 1 }),
+      );
       for (const { actorId, side } of own) sideOf.set(actorId, side === "away" ? -1 : 1);
       for (const [player, added] of winProbAdded(own, pregame))
         sum += player === NOBODY ? added : added * (sideOf.get(player) ?? 1);
@@ -79,7 +81,9 @@ test("win probability added of both sides and nobody is the way from tip-off to 
 });
 
 test("plays that were taken back move nothing, and swings come biggest first", () => {
-  const rows = rowsOf([0.5, 0.9, 0.6]).map((row) => ({ ...row, retracted: row.number === 2 }));
+  const rows = rowsOf([0.5, 0.9, 0.6]).map((row) =>
+    Object.assign({}, row, { retracted: row.number === 2 }),
+  );
   const changes = changesOf(rows, 0.5);
   expect(changes[1]).toBeNull();
   expect(changes[2]).toBeCloseTo(0.1, 12);

@@ -22,8 +22,8 @@ const NO_WINDOWS: readonly WindowRow[] = [];
 
 /** Walking along the curve asks the server only where one stops. */
 const SETTLE_MS = 180;
-/** The large panels follow eight times a second; score and curve with every frame. */
-const CALM_MS = 120;
+/** The large panels follow where one pauses; score and curve follow with every frame. */
+const CALM_MS = 60;
 
 interface GameViewProps {
   readonly id: string;
@@ -92,11 +92,11 @@ function Game({ summary, watched, play, theme }: GameProps): JSX.Element {
   const timeline = useMemo(() => timelineOf({ plays, facts }), [plays, facts]);
   const [selected, select] = useSelected(summary.id, play, timeline);
   const [hovered, setHovered] = useState<number | null>(null);
-  const calm = useCalm(selected);
+  const calm = useSettled(selected, CALM_MS);
   const isPast = selected !== null;
   const index = indexOf(timeline, selected);
   const row = timeline.plays[index];
-  const asked = useSettled(isPast ? (row?.number ?? 0) : 0);
+  const asked = useSettled(isPast ? (row?.number ?? 0) : 0, SETTLE_MS);
   const path = asked === 0 ? "" : `api/games/${encodeURIComponent(summary.id)}/plays/${asked}`;
   const moment = useView<PlayMoment>(path, 0);
   const past = isPast && moment.data?.play.number === row?.number ? moment.data : null;
@@ -148,7 +148,7 @@ interface BelowProps {
   readonly summary: GameSummary;
   readonly watched: Watched;
   readonly timeline: Timeline;
-  /** Point that is looked at; follows a pointer that hurries along the curve a few times a second. */
+  /** Point that is looked at, once a pointer that hurries along the curve pauses. */
   readonly point: number | null;
   readonly moment: Loaded<PlayMoment>;
   readonly onSelect: (point: number | null) => void;
@@ -214,7 +214,7 @@ function useSelected(
     setPoint(pointOfNumber(timeline, play));
   }
   const number = point === null ? 0 : (timeline.plays[timeline.playAt[point] ?? -1]?.number ?? 0);
-  const settled = useSettled(number);
+  const settled = useSettled(number, SETTLE_MS);
   useEffect(() => {
     const hash = gameHref(id, settled);
     if (location.hash !== hash) history.replaceState(null, "", hash);
@@ -228,29 +228,13 @@ function useSelected(
   return [point, select];
 }
 
-/** The value, but not renewed more often than every `CALM_MS`; the last one always arrives. */
-function useCalm<T>(value: T): T {
-  const [calm, setCalm] = useState(value);
-  const latest = useRef(value);
-  const timer = useRef(0);
-  latest.current = value;
-  useEffect(() => {
-    if (value === calm || timer.current !== 0) return;
-    timer.current = setTimeout(() => {
-      timer.current = 0;
-      setCalm(latest.current);
-    }, CALM_MS);
-  }, [value, calm]);
-  useEffect(() => () => clearTimeout(timer.current), []);
-  return calm;
-}
-
-function useSettled(value: number): number {
+/** The value once it has stood still for `afterMs`. */
+function useSettled<T>(value: T, afterMs: number): T {
   const [settled, setSettled] = useState(value);
   useEffect(() => {
     if (value === settled) return;
-    const timer = setTimeout(() => setSettled(value), SETTLE_MS);
+    const timer = setTimeout(() => setSettled(() => value), afterMs);
     return () => clearTimeout(timer);
-  }, [value, settled]);
+  }, [value, settled, afterMs]);
   return settled;
 }
