@@ -23,7 +23,7 @@ const NO_WINDOWS: readonly WindowRow[] = [];
 /** Walking along the curve asks the server only where one stops. */
 const SETTLE_MS = 180;
 /** The large panels follow where one pauses; score and curve follow with every frame. */
-const CALM_MS = 60;
+const CALM_MS = 120;
 
 interface GameViewProps {
   readonly id: string;
