@@ -46,14 +46,23 @@ test("instruments are named by plain texts, so that the runbook can be held to t
 
 test("every alert has a section, and every section an alert", () => {
   const alerts = [...rules.matchAll(/- alert: (\w+)/g)].map(([, name = ""]) => name);
-  const sections = [...(runbook.split("## Alerts")[1] ?? "").matchAll(/^### (\w+)/gm)].map(
+  const sections = [...(runbook.split("## Alerts\n")[1] ?? "").matchAll(/^### (\w+)/gm)].map(
     ([, name = ""]) => name,
   );
   expect(sections.toSorted()).toEqual(alerts.toSorted());
-  for (const part of (runbook.split("## Alerts")[1] ?? "").split(/^### /m).slice(1)) {
+  for (const part of (runbook.split("## Alerts\n")[1] ?? "").split(/^### /m).slice(1)) {
     expect(part).toContain("**Look**");
     expect(part).toContain("**Fix**");
   }
+});
+
+test("every alert of Grafana has a row, and every row an alert", () => {
+  const source = read("dashboard/grafana/alerts.ts");
+  const titles = [...source.matchAll(/^ {4}title: "([^"]+)"/gm)].map(([, title = ""]) => title);
+  const part = runbook.split("## Alerts in Grafana")[1]?.split("## Alerts\n")[0] ?? "";
+  const rows = [...part.matchAll(/^\| ([A-Z][^|]*?) +\|/gm)].map(([, title = ""]) => title);
+  expect(titles.length).toBeGreaterThan(3);
+  expect(rows.toSorted()).toEqual(titles.toSorted());
 });
 
 test("the rules ask for metrics that are there, by the names that Prometheus gives them", () => {

@@ -10,7 +10,7 @@ import { INSIGHTS_STREAM } from "../../proto/subjects.ts";
 import type { Cluster, ReplayCounts } from "./cluster.ts";
 
 /** Columns of processing time, which differ between any two runs. */
-const VOLATILE = new Set(["ingest_time", "predicted_at", "inserted_at", "trace_id"]);
+const VOLATILE = /^(?:ingest_time|predicted_at|inserted_at|trace_id|\w+_ms)$/;
 export const TABLES: readonly string[] = [
   "games",
   "plays",
@@ -131,7 +131,9 @@ async function rowsOf(client: ClickHouseClient, table: string): Promise<readonly
   const rows = await result.json<Record<string, unknown>>();
   return rows
     .map((row) =>
-      JSON.stringify(Object.fromEntries(Object.entries(row).filter(([key]) => !VOLATILE.has(key)))),
+      JSON.stringify(
+        Object.fromEntries(Object.entries(row).filter(([key]) => !VOLATILE.test(key))),
+      ),
     )
     .toSorted();
 }

@@ -136,7 +136,7 @@ test("every part is traced: one trace leads from the publisher to the row", asyn
      WHERE TraceId = (SELECT trace_id FROM courtside.predictions WHERE trace_id != '' LIMIT 1)`,
   );
   expect(trace?.names).toEqual(
-    expect.arrayContaining(["play.publish", "insight.process", "clickhouse.insert"]),
+    expect.arrayContaining(["play", "task.process", "clickhouse.insert"]),
   );
 }, 180_000);
 

@@ -14,7 +14,7 @@ export const CURRENT_VIEWS: Readonly<Record<string, string>> = {
 };
 
 /** Columns of processing time, and those that count corrections. */
-const PASSING = /^(?:ingest_time|inserted_at|predicted_at|trace_id|edition|revision)$/;
+const PASSING = /^(?:ingest_time|inserted_at|predicted_at|trace_id|edition|revision|\w+_ms)$/;
 
 /** What holds in the store of a data directory: rows and a digest over all that converges, by view. */
 export async function currentDigests(data: string): Promise<Record<string, string>> {
