@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { pictureOf } from "./job-plan.ts";
 import { command } from "./commands/jobs.ts";
+import { watermarkTable } from "./job-status.ts";
 
 const node = (uid: string, ...inputs: string[]) => ({
   uid,
@@ -38,4 +39,14 @@ test("the plan of the insight job names operators, windows and state, without a 
   const { nodes } = JSON.parse(out) as { nodes: { uid: string; states: { name: string }[] }[] };
   expect(nodes.find(({ uid }) => uid === "game")?.states.map(({ name }) => name)).toContain("game");
   expect(nodes.map(({ uid }) => uid)).toContain("team-window-2");
+});
+
+test("the table of watermarks says who holds event time back, and since when", () => {
+  const hold = { uid: "time", watermarkMs: 39, heldBy: ["b"], sinceMs: 0, idle: ["c"], paused: [] };
+  const region = { state: "running", checkpoint: 1, sequence: 1, failures: 0, error: "" } as const;
+  const worker = { id: "w", host: "h", pid: 1, startedTimeMs: 0, regions: [0] };
+  const status = { "0": { ...region, watermarks: [hold] } };
+  expect(watermarkTable({ workers: [{ ...worker, status }] })).toMatch(
+    /0 +time +39 +b +1970-01-01T00:00:00.000Z +c/,
+  );
 });

@@ -1,4 +1,4 @@
-import { decodeHead } from "../operators/mod.ts";
+import { decodeHead, MIN_TIME_MS } from "../operators/mod.ts";
 import { headKey, type JobRecordRevision } from "../jobs/worker/job-record.ts";
 import { keyGroupRange } from "../base/key-group.ts";
 import type { CommandContext } from "./command.ts";
@@ -36,6 +36,7 @@ export async function showJobStatus(context: CommandContext, job: string): Promi
         (state === "" ? "" : `, ${state}`) +
         `\n\n${statusTable(regions)}`,
     );
+    if (context.values["watermarks"] === true) context.stdout(`\n${watermarkTable(status)}`);
     return 0;
   });
 }
@@ -89,6 +90,33 @@ async function regionRows(
     });
   }
   return rows;
+}
+
+/** Why event time stands where it stands, by region and operator. */
+export function watermarkTable({ workers }: Pick<JobStatus, "workers">): string {
+  const rows = workers.flatMap(({ status }) =>
+    Object.entries(status).flatMap(([region, { watermarks = [] }]) =>
+      watermarks.map((hold) => [
+        region,
+        hold.uid,
+        hold.watermarkMs === MIN_TIME_MS ? "none yet" : String(hold.watermarkMs),
+        hold.heldBy.length === 0 ? "nobody" : hold.heldBy.join(", "),
+        new Date(hold.sinceMs).toISOString(),
+        hold.idle.join(", "),
+        hold.paused.join(", "),
+      ]),
+    ),
+  );
+  const header = [
+    "region",
+    "operator",
+    "watermark",
+    "held back by",
+    "since (UTC)",
+    "idle",
+    "paused",
+  ];
+  return table(header, rows);
 }
 
 function statusTable(regions: readonly RegionRow[]): string {

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { randomBytes } from "node:crypto";
+import type { WatermarkHold } from "../operators/mod.ts";
 import type { Bucket } from "./bucket.ts";
 
 /** Lease of a worker when nobody says otherwise, milliseconds: a crash is noticed after it, a slow broker stays below. */
@@ -24,6 +25,8 @@ export interface RegionStatus {
   /** Failures in a row, and what the last one said. */
   readonly failures: number;
   readonly error: string;
+  /** Who holds event time back, by operator. */
+  readonly watermarks?: readonly WatermarkHold[];
 }
 
 /**

@@ -10,12 +10,18 @@ export const command: Command = {
 courtside jobs insight --json
 courtside jobs --nats-url nats://broker:4222
 courtside jobs insight --plan
+courtside jobs insight --watermarks
 
 Shows the regions of a job: key groups, worker, state, newest checkpoint, last message.
 With --plan, shows what its tasks run instead: operators, who reads whom, windows and state; needs no broker.
+With --watermarks, also who holds event time back in each operator, and since when.
 
 ${JOB_CONTROL_HELP}`,
-  options: { ...JOB_CONTROL_OPTIONS, plan: { type: "boolean", default: false } },
+  options: {
+    ...JOB_CONTROL_OPTIONS,
+    plan: { type: "boolean", default: false },
+    watermarks: { type: "boolean", default: false },
+  },
   run: async (context) => {
     const job = jobName(context.positionals, 0, "courtside jobs takes one job");
     return context.values["plan"] === true

@@ -62,6 +62,7 @@ export class HeldRegion {
       sequence,
       failures: this.#failures,
       error: this.#error,
+      watermarks: this.#region?.explainWatermark() ?? [],
     };
   }
 

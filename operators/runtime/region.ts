@@ -4,6 +4,7 @@ import type { Tracing } from "../../base/tracing.ts";
 import type { FaultPoint, Opened, Snapshot, SnapshotStore } from "../checkpoint/snapshot.ts";
 import { CorruptSnapshotError } from "../checkpoint/snapshot.ts";
 import { checkDescriptors, IncompatibleSnapshotError } from "../state/descriptors.ts";
+import type { WatermarkHold } from "./operator.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { SealedRows } from "./sink.ts";
 import { type Coordinator, Subtask, type SubtaskSnapshot, type SubtaskSpec } from "./subtask.ts";
@@ -114,6 +115,11 @@ export class Region implements Coordinator {
   status(): { readonly checkpointId: number; readonly sequence: number } {
     const sequence = Math.max(0, ...this.#subtasks.map((subtask) => subtask.sequence));
     return { checkpointId: this.#barrier, sequence };
+  }
+
+  /** Why event time stands where it stands: who holds it back, and since when. */
+  explainWatermark(): readonly WatermarkHold[] {
+    return this.#subtasks.flatMap((subtask) => subtask.explainWatermark());
   }
 
   barrierId(): number {

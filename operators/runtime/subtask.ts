@@ -14,7 +14,7 @@ import { StateSlices } from "../checkpoint/state-slices.ts";
 import { descriptorsOf, encodeKeyGroup, restoreKeyGroups } from "./chain-state.ts";
 import { MAX_TIME_MS, NO_TIME_MS, type Origin, TASK_SCOPE } from "./element.ts";
 import { buildChain, type Chain, type JobGraph } from "./graph.ts";
-import type { OperatorContext } from "./operator.ts";
+import type { OperatorContext, WatermarkHold } from "./operator.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { type SealedRows, SinkOperator } from "./sink.ts";
 import { isInBand, type Source, type SourceRecord } from "./source.ts";
@@ -156,6 +156,11 @@ export class Subtask<I> {
     for (const sink of this.#sinks) sink.sealLost();
     this.#recoverTo = 0;
     return true;
+  }
+
+  /** Who holds the watermark back, by operator. */
+  explainWatermark(): WatermarkHold[] {
+    return this.#chain.operators.flatMap((operator) => operator.explain?.() ?? []);
   }
 
   descriptors(): StateDescriptor[] {

@@ -146,11 +146,16 @@ export class TimestampsOperator<T> implements Operator<T>, OperatorStateAccess {
     return {
       uid: this.uid,
       watermarkMs: this.#lastMs,
-      heldBy: this.#splits?.slowest() ?? (this.#idle ? [] : ["records"]),
+      heldBy: this.#heldBy(),
       sinceMs: this.#movedMs,
       idle: this.#splits?.idleSplits() ?? (this.#idle ? ["records"] : []),
       paused: this.pausedSplits(),
     };
+  }
+
+  #heldBy(): readonly string[] {
+    if (typeof this.#spec.scopeOf === "function") return ["each key's own clock"];
+    return this.#splits?.slowest() ?? (this.#idle ? [] : ["records"]);
   }
 
   descriptors(): StateDescriptor[] {
