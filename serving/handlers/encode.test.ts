@@ -25,29 +25,29 @@ const seed = Number(process.env["SEED"] ?? 20_261_125);
 const text = fcString({ unit: "binary", maxLength: 200 }).map((value) => value.toWellFormed());
 const uint32 = integer({ min: 0, max: 0xff_ff_ff_ff });
 const anyNumber = double({ noNaN: true });
-const prediction = record(
-  {
-    gameId: text,
-    playNumber: uint32,
-    revision: uint32,
-    homeWinProb: anyNumber,
-    homeWinProbLow: anyNumber,
-    homeWinProbHigh: anyNumber,
-    homeRunProb: anyNumber,
-    awayRunProb: anyNumber,
-    intervalCoverage: anyNumber,
-    modelName: text,
-    modelVersion: text,
-    schemaHash: text,
-    traceId: constantFrom("", "0af7651916cd43dd8448eb211c80319c"),
-    predictedTimeMs: constantFrom(0n, 1_700_000_000_000n),
-    shadows: array(
-      record({ modelName: text, modelVersion: text, homeWinProb: anyNumber, alias: text }),
-      { maxLength: 3 },
-    ),
-  },
-  { requiredKeys: [] },
-).map((fields) => create(PredictionSchema, fields));
+const fields = {
+  gameId: text,
+  playNumber: uint32,
+  revision: uint32,
+  homeWinProb: anyNumber,
+  homeWinProbLow: anyNumber,
+  homeWinProbHigh: anyNumber,
+  homeRunProb: anyNumber,
+  awayRunProb: anyNumber,
+  intervalCoverage: anyNumber,
+  modelName: text,
+  modelVersion: text,
+  schemaHash: text,
+  traceId: constantFrom("", "0af7651916cd43dd8448eb211c80319c"),
+  predictedTimeMs: constantFrom(0n, 1_700_000_000_000n),
+  shadows: array(
+    record({ modelName: text, modelVersion: text, homeWinProb: anyNumber, alias: text }),
+    { maxLength: 3 },
+  ),
+};
+const prediction = record(fields, { requiredKeys: [] }).map((some) =>
+  create(PredictionSchema, some),
+);
 const explanation = option(
   record({ pregameWinProb: anyNumber, logOdds: anyNumber, feature: text }).map(
     ({ feature, ...rest }) =>
@@ -89,4 +89,9 @@ test(`parts of a batch are one response when they are put together (seed ${seed}
     }),
     { seed, numRuns: 200 },
   );
+});
+
+test("every field of a prediction is among those that are tried: a new one goes into encode.ts too", () => {
+  const known = PredictionSchema.fields.map(({ localName }) => localName);
+  expect(Object.keys(fields).toSorted()).toEqual(known.toSorted());
 });
