@@ -1,4 +1,4 @@
-import { type PlayEvent, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
+import { Feed, type PlayEvent, Side } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { openSource } from "../readers/mod.ts";
 import { type SourceGame } from "../source.ts";
 import { type BoxLine, boxScoreOf, emptyLine } from "./box-score.ts";
@@ -132,7 +132,9 @@ function addGame(check: FileCheck, game: SourceGame, official: Official): void {
   if (box.lines.size === 0) return;
   check.fivesOf += plays.length;
   for (const play of plays) if (hasFives(play)) check.fives++;
-  for (const [player, told] of official.players.get(info.gameId) ?? []) {
+  const isNamed = info.feed === Feed.BASKETBALL_REFERENCE;
+  const known = isNamed ? official.namedPlayers : official.players;
+  for (const [player, told] of known.get(info.gameId) ?? []) {
     compare(check.players, box.lines.get(player) ?? emptyLine(), told);
   }
   for (const [side, team] of [

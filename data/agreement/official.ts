@@ -19,6 +19,8 @@ export interface Official {
   readonly teams: Map<string, Map<number, BoxLine>>;
   /** By player id. */
   readonly players: Map<string, Map<number, BoxLine>>;
+  /** The same by the ids that players get who are only named, see `namedPlayerId`. */
+  readonly namedPlayers: Map<string, Map<number, BoxLine>>;
 }
 
 const PACKED = String.raw`\.csv(\.gz|\.zst)?$`;
@@ -34,6 +36,7 @@ export async function readOfficial(folder: string): Promise<Official> {
     finals: new Map(),
     teams: new Map(),
     players: new Map(),
+    namedPlayers: new Map(),
   };
   const games = path.join(folder, "games");
   for (const file of await matching(games, new RegExp(`^team_game_logs.*${PACKED}`))) {
@@ -117,7 +120,7 @@ const PLAYER_COLUMNS = [
 async function readPlayerLogs(file: string, official: Official): Promise<void> {
   await eachTableRow(file, PLAYER_COLUMNS, (cells) => {
     const gameId = normalGameId(cells.text(cells.at.GAME_ID)) ?? "";
-    playersOf(official, gameId).set(cells.int(cells.at.PLAYER_ID, ID_MAX), logLine(cells));
+    playersOf(official.players, gameId).set(cells.int(cells.at.PLAYER_ID, ID_MAX), logLine(cells));
   });
 }
 
@@ -147,7 +150,7 @@ function addCdnBox(document: Json, official: Official): void {
     if (text(member(player, "played")) !== "1") continue;
     const told = member(player, "statistics");
     const number = (name: string): number => Number(text(member(told, name)) || 0);
-    playersOf(official, gameId).set(Number(text(member(player, "personId"))), {
+    playersOf(official.players, gameId).set(Number(text(member(player, "personId"))), {
       points: number("points"),
       rebounds: number("reboundsTotal"),
       assists: number("assists"),
@@ -176,7 +179,7 @@ function addTraditionalBox(document: Json, official: Official): void {
     const [minutes = "", seconds = ""] = cell("MIN").split(":");
     const gameId = normalGameId(cell("GAME_ID"));
     if (gameId === undefined || minutes === "") continue;
-    playersOf(official, gameId).set(Number(cell("PLAYER_ID")), {
+    playersOf(official.players, gameId).set(Number(cell("PLAYER_ID")), {
       ...emptyLine(),
       points: Number(cell("PTS")),
       rebounds: Number(cell("REB")),
@@ -199,7 +202,7 @@ function addBoxPage(page: BoxPage, day: string, home: string, official: Official
     const teamId = teamByTricode(tricode)?.teamId ?? 0;
     for (const { shortName, playedS, cells } of players) {
       const number = (name: string): number => cells.get(name) ?? 0;
-      playersOf(official, gameId).set(namedPlayerId(teamId, shortName), {
+      playersOf(official.namedPlayers, gameId).set(namedPlayerId(teamId, shortName), {
         points: number("pts"),
         rebounds: number("trb"),
         assists: number("ast"),
@@ -213,11 +216,11 @@ function addBoxPage(page: BoxPage, day: string, home: string, official: Official
   }
 }
 
-function playersOf(official: Official, gameId: string): Map<number, BoxLine> {
-  let players = official.players.get(gameId);
+function playersOf(games: Map<string, Map<number, BoxLine>>, gameId: string): Map<number, BoxLine> {
+  let players = games.get(gameId);
   if (players === undefined) {
     players = new Map();
-    official.players.set(gameId, players);
+    games.set(gameId, players);
   }
   return players;
 }
