@@ -4,8 +4,8 @@
  *   node tests/bench/telemetry.ts [--rounds N] [--json]
  *
  * On: arrival times, stages of every play into histograms, stage columns, traces of one message in a hundred, spans
- * through the SDK into a store that takes them at once. Off: none of it. Broker, model and store are left out, so the
- * share that is measured here is the largest that it can be.
+ * through the SDK into a store that takes them at once. Off: none of it. Insights and rows are encoded; broker, model and
+ * store are left out, so the share that is measured here is the largest that it can be.
  */
 import { parseArgs } from "node:util";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -18,6 +18,7 @@ import { MemorySource } from "../../connectors/memory-source.ts";
 import { syntheticSeason } from "../../data/synthetic/season.ts";
 import { insightGraph } from "../../jobs/insight/graph.ts";
 import { decodeFrame, type FrameInput } from "../../jobs/insight/input.ts";
+import { encodeInsight } from "../../jobs/insight/insights.ts";
 import { insightRows } from "../../jobs/insight/rows.ts";
 import { Stages } from "../../jobs/insight/stages.ts";
 import {
@@ -27,7 +28,7 @@ import {
   Task,
   type TransactionalSink,
 } from "../../operators/mod.ts";
-import { PredictionSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
+import { type Insight, PredictionSchema } from "../../proto/gen/courtside/v1/insight_pb.ts";
 import { PlayFrameSchema } from "../../proto/gen/courtside/v1/play_pb.ts";
 import { createMetrics } from "../../telemetry/metrics.ts";
 import { createTracing } from "../../telemetry/tracing.ts";
@@ -106,12 +107,13 @@ async function run(
   return plays / ((user + system) / 1e6);
 }
 
-function immediate<T>(): ImmediateSink<T> {
+/** Encodes, as the one to the broker does, and forgets. */
+function immediate(): ImmediateSink<Insight> {
   return {
     mode: "immediate",
     uid: "insights",
     open: () => Promise.resolve(),
-    write() {},
+    write: (insight, position) => void encodeInsight(insight, position, 1),
     blocked: () => undefined,
     flush: () => Promise.resolve(),
     close: () => Promise.resolve(),
