@@ -1,4 +1,5 @@
 import type { Clock } from "../../base/clock.ts";
+import { CourtsideError } from "../../base/errors.ts";
 import type { Log } from "../../base/log.ts";
 import type { Tracing } from "../../base/tracing.ts";
 import type { FaultPoint, Opened, Snapshot, SnapshotStore } from "../checkpoint/snapshot.ts";
@@ -19,6 +20,21 @@ export interface CheckpointReport {
   readonly changedKeyGroups: number;
   readonly stateBytes: number;
   readonly rows: number;
+}
+
+/** Longest way of a barrier through all stages; in order it takes milliseconds. */
+const ALIGNMENT_LIMIT_MS = 15_000;
+
+/** Not every task took its barrier in time; the region goes on from the last checkpoint. */
+export class CheckpointExpiredError extends CourtsideError {
+  override readonly code = "CHECKPOINT_EXPIRED";
+  override readonly retryable = true;
+
+  constructor(checkpointId: number, missing: readonly string[]) {
+    super(
+      `checkpoint ${String(checkpointId)} expired; its barrier did not reach ${missing.join(", ")}`,
+    );
+  }
 }
 
 /** What a region needs: its tasks, and where its snapshots go. */
@@ -130,7 +146,10 @@ export class Region implements Coordinator {
     // Behind a failure operators may be in the middle of something: no barrier may fall there.
     this.check();
     if (!this.#isStarted) return undefined;
-    if (this.#under !== undefined) return full ? this.#under.committed : undefined;
+    if (this.#under !== undefined) {
+      this.#expire(this.#under);
+      return full ? this.#under?.committed : undefined;
+    }
     const { checkpointIntervalMs, clock } = this.#options;
     const due = clock.nowMs() - this.#lastCheckpointMs >= checkpointIntervalMs;
     if (!full && !due && this.#forced.length === 0) return undefined;
@@ -214,6 +233,15 @@ export class Region implements Coordinator {
     );
     for (const subtask of this.#subtasks)
       subtask.restore(restored, lost, isFromSavepoint, this.#indexInStage(subtask.spec));
+  }
+
+  /** Barriers that do not come by within the time will not: the region goes on from the last checkpoint. */
+  #expire({ id, startMs, snapshots }: Under): void {
+    if (snapshots.size === this.#subtasks.length) return;
+    if (this.clock.nowMs() - startMs < ALIGNMENT_LIMIT_MS) return;
+    const missing = this.#subtasks.map(({ spec }) => spec.name).filter((n) => !snapshots.has(n));
+    this.fail(new CheckpointExpiredError(id, missing));
+    this.check();
   }
 
   #indexInStage({ name, stage }: SubtaskSpec<unknown>): number {

@@ -109,17 +109,20 @@ async function untilStored(client: ClickHouseClient, replay: ReplayCounts): Prom
   }
 }
 
-/** The board says its last word a second behind the last score, and a checkpoint. */
+/** Waits until the board has seen every score that is in the store. */
 async function untilQuiet(client: ClickHouseClient): Promise<void> {
-  let last = "";
-  for (let same = 0; same < 5; same += 1) {
-    await delay(500);
-    const text = JSON.stringify([
-      await rowsOf(client, "league_leaders"),
-      await rowsOf(client, "predictions"),
-    ]);
-    if (text !== last) same = 0;
-    last = text;
+  for (const untilMs = performance.now() + STORED_LIMIT_MS; performance.now() < untilMs;) {
+    const result = await client.query({
+      query: `SELECT
+        (SELECT count() FROM courtside.plays
+         WHERE shot_made AND (kind = 'free_throw' OR kind = 'shot' AND shot_value > 0)) AS scores,
+        (SELECT sum(c) FROM
+         (SELECT max(changes) AS c FROM courtside.league_leaders GROUP BY window_start)) AS seen`,
+      format: "JSONEachRow",
+    });
+    const [row] = await result.json<{ scores: string; seen: string }>();
+    if (row !== undefined && Number(row.scores) === Number(row.seen)) return;
+    await delay(200);
   }
 }
 
