@@ -3,13 +3,20 @@ import type { NatsConnection } from "@nats-io/nats-core";
 import { UsageError } from "../../base/errors.ts";
 import { withoutCredentials } from "../../base/nats-url.ts";
 import { Bucket } from "../../connectors/bucket.ts";
+import { JetStreamBlobs } from "../../connectors/jetstream-blobs.ts";
 import { ensureEdgeStream } from "../../connectors/nats-edge.ts";
 import { DEFAULT_LEASE_MS } from "../../connectors/worker-group.ts";
 import { openClickHouse } from "../../data/clickhouse/client.ts";
 import { isMigrated, migrate } from "../../data/clickhouse/migrate.ts";
 import { openNats } from "../../jobs/nats.ts";
 import { ensureStreams, hasStreams } from "../../jobs/streams.ts";
-import { EDGES_STREAM, EDGES_SUBJECTS, JOBS_BUCKET, WORKERS_BUCKET } from "../../proto/subjects.ts";
+import {
+  EDGES_STREAM,
+  EDGES_SUBJECTS,
+  JOBS_BUCKET,
+  SNAPSHOTS_BUCKET,
+  WORKERS_BUCKET,
+} from "../../proto/subjects.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { integerFlag } from "../flags.ts";
 
@@ -77,6 +84,7 @@ async function create(nats: NatsConnection, replicas: number): Promise<void> {
   await ensureStreams(nats, { replicas });
   await Bucket.open(nats, JOBS_BUCKET, { replicas });
   await Bucket.open(nats, WORKERS_BUCKET, { replicas, ttlMs: DEFAULT_LEASE_MS });
+  await JetStreamBlobs.open(nats, SNAPSHOTS_BUCKET, { replicas });
   await ensureEdgeStream(nats, EDGES_STREAM, EDGES_SUBJECTS);
 }
 

@@ -131,9 +131,7 @@ test.skipIf(kustomizeFolder === undefined)(
     const grpc = process.env["TEST_GRPC_PORT"] ?? "";
     const running = [
       start("serving", { ...loopback, COURTSIDE_PORT: grpc, COURTSIDE_HTTP_PORT: "0" }),
-      ...["insight", "scorecard", "leaders"].map((name) =>
-        start(name, { ...loopback, COURTSIDE_CHECKPOINTS: join(folder, "checkpoints") }),
-      ),
+      ...["insight", "scorecard", "leaders"].map((name) => start(name, loopback)),
       start("dashboard", { ...loopback, COURTSIDE_PORT: "0" }),
     ];
     for (const child of running) await untilReady(child);
