@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { newestDebianPackage } from "../../tests/support/debian.ts";
@@ -64,6 +64,27 @@ describe.skipIf(folder === undefined).each(OVERLAYS)("overlay %s", (overlay) => 
     expect(outside).toEqual([]);
   });
 });
+
+describe
+  .skipIf(folder === undefined)
+  .each(readdirSync(join(import.meta.dirname, "components")).filter((name) => name !== "grafana"))(
+  "component %s",
+  (component) => {
+    test("fits on the base by itself", async () => {
+      const own = mkdtempSync(join(import.meta.dirname, "overlays/.component-"));
+      try {
+        const lines = ["resources: [../kind]", `components: [../../components/${component}]`];
+        writeFileSync(join(own, "kustomization.yaml"), lines.join("\n"));
+        const objects = await render(kustomize, own);
+        expect(await strictness(objects)).toEqual([]);
+        expect(references(objects, GIVEN.production)).toEqual([]);
+        expect(security(objects)).toEqual([]);
+      } finally {
+        rmSync(own, { recursive: true });
+      }
+    });
+  },
+);
 
 describe.skipIf(folder === undefined)("a planted fault is found:", () => {
   let text: string;
