@@ -6,7 +6,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentLog } from "../base/log.ts";
 import { openClickHouse } from "../data/clickhouse/client.ts";
 import { type ClickHouseChild, startClickHouse } from "../local/clickhouse/child.ts";
-import { ClickHouseSink, NoDeduplicationWindowError } from "./clickhouse-sink.ts";
+import { ClickHouseSink } from "./clickhouse-sink.ts";
+import { NoDeduplicationWindowError } from "./clickhouse-windows.ts";
 
 let folder = "";
 let server: ClickHouseChild;
@@ -95,6 +96,87 @@ test("a table without a de-duplication window is refused with the statement that
   await expect(sink("courtside.nowhere").open()).rejects.toThrow(
     /is not there; apply the migrations/,
   );
+});
+
+const REMEMBERS = "SETTINGS non_replicated_deduplication_window = 100";
+
+/** `views_<name>` remembers blocks; what its views fill is up to the test. */
+async function withViews(name: string, ...statements: string[]): Promise<string> {
+  const table = `courtside.views_${name}`;
+  const columns = "(number UInt32, note String) ENGINE = MergeTree ORDER BY number";
+  await client.command({ query: `CREATE TABLE ${table} ${columns} ${REMEMBERS}` });
+  for (const statement of statements)
+    await client.command({
+      query: statement.replaceAll("$table", table).replaceAll("$columns", columns),
+    });
+  return table;
+}
+
+test("a block that comes again is not doubled behind materialised views that remember it", async () => {
+  const table = await withViews(
+    "good",
+    `CREATE TABLE $table_to $columns ${REMEMBERS}`,
+    "CREATE MATERIALIZED VIEW $table_1 TO $table_to AS SELECT * FROM $table",
+    `CREATE MATERIALIZED VIEW $table_2 ENGINE = MergeTree ORDER BY number ${REMEMBERS}
+       AS SELECT number FROM $table_to`,
+    "CREATE VIEW $table_plain AS SELECT * FROM $table",
+  );
+  const good = sink(table);
+  await good.open();
+  for (const number of [1, 2, 3]) good.write(number);
+  const blocks = good.seal(1);
+  await good.commit(blocks);
+  await good.commit(blocks);
+  const counts = await client.query({
+    query: `SELECT (SELECT count() FROM ${table}_to) AS first, (SELECT count() FROM ${table}_2) AS second`,
+    format: "JSONEachRow",
+  });
+  expect(await counts.json()).toMatchObject([{ first: 3, second: 3 }]);
+});
+
+test.each([
+  [
+    "of another table",
+    "elsewhere",
+    "CREATE TABLE `courtside`.`odd name` $columns",
+    "CREATE MATERIALIZED VIEW $table_1 TO courtside.`odd name` AS SELECT * FROM $table",
+    /courtside\.`odd name`, which the materialised view courtside\.views_elsewhere_1 fills.*ALTER TABLE courtside\.`odd name`/,
+  ],
+  [
+    "of a table of its own",
+    "own",
+    "SELECT 1",
+    "CREATE MATERIALIZED VIEW $table_1 ENGINE = MergeTree ORDER BY number AS SELECT * FROM $table",
+    /`\.inner(?:_id\.[0-9a-f-]{36}|\.views_own_1)`, which the materialised view courtside\.views_own_1/,
+  ],
+])(
+  "a materialised view %s that remembers no blocks is refused, and not when mended",
+  async (_what, name, ...rest) => {
+    const [table, view, message] = rest;
+    const source = await withViews(name, table, view);
+    const error = await sink(source)
+      .open()
+      .then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+    expect(error).toBeInstanceOf(NoDeduplicationWindowError);
+    expect((error as Error).message).toMatch(message);
+    const [, mend = ""] = /; run (ALTER .*)$/.exec((error as Error).message) ?? [];
+    await client.command({ query: mend });
+    await sink(source).open();
+  },
+);
+
+test("a view behind a table that keeps nothing is looked at too", async () => {
+  const table = await withViews(
+    "chain",
+    "CREATE TABLE $table_null (number UInt32, note String) ENGINE = Null",
+    "CREATE MATERIALIZED VIEW $table_1 TO $table_null AS SELECT * FROM $table",
+    "CREATE TABLE $table_end $columns",
+    "CREATE MATERIALIZED VIEW $table_2 TO $table_end AS SELECT * FROM $table_null",
+  );
+  await expect(sink(table).open()).rejects.toThrow(/views_chain_end, which .*views_chain_2 fills/);
 });
 
 test("rows that do not fit the table fail at once instead of being tried for minutes", async () => {

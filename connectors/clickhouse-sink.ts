@@ -5,12 +5,7 @@ import { delay, preciseMs, systemClock } from "../base/clock.ts";
 import { CourtsideError, errorText } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { SealedRows, TransactionalSink } from "../operators/runtime/sink.ts";
-
-/** A table would take a repeated block twice, so the sink cannot keep its promise. */
-export class NoDeduplicationWindowError extends CourtsideError {
-  override readonly code = "NO_DEDUPLICATION_WINDOW";
-  override readonly retryable = false;
-}
+import { checkWindows } from "./clickhouse-windows.ts";
 
 /** ClickHouse did not take a block in the time that a restart of it may need. */
 export class SinkUnavailableError extends CourtsideError {
@@ -81,7 +76,7 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
   }
 
   async open(): Promise<void> {
-    for (const table of this.#options.tables) await this.#checkWindow(table);
+    await checkWindows(this.#options.client, this.#options.tables);
   }
 
   write(value: T): void {
@@ -173,28 +168,6 @@ export class ClickHouseSink<T> implements TransactionalSink<T> {
       },
     });
     for await (const _ of stream) void _;
-  }
-
-  async #checkWindow(table: string): Promise<void> {
-    const dot = table.indexOf(".");
-    const found = await this.#options.client.query({
-      query:
-        "SELECT engine, toUInt64OrZero(extract(engine_full, " +
-        "'non_replicated_deduplication_window = (\\\\d+)')) AS window FROM system.tables " +
-        "WHERE database = {database:String} AND name = {name:String}",
-      query_params: { database: table.slice(0, dot), name: table.slice(dot + 1) },
-      format: "JSONEachRow",
-    });
-    const [row] = await found.json<{ engine: string; window: string | number }>();
-    if (row === undefined)
-      throw new NoDeduplicationWindowError(
-        `table ${table} is not there; apply the migrations (courtside up does it at start)`,
-      );
-    if (!row.engine.startsWith("Replicated") && Number(row.window) === 0)
-      throw new NoDeduplicationWindowError(
-        `table ${table} keeps no de-duplication window, so rows could be doubled after a crash; ` +
-          `run ALTER TABLE ${table} MODIFY SETTING non_replicated_deduplication_window = 10000`,
-      );
   }
 }
 
