@@ -1,4 +1,3 @@
-import { jetstreamManager } from "@nats-io/jetstream";
 import { create } from "@bufbuild/protobuf";
 import {
   BarrierAligner,
@@ -87,9 +86,7 @@ export class NatsEdgeSource<I> implements Source<I> {
 
   async open(_from: SourcePosition | undefined, { epoch, edges }: SourceStart): Promise<void> {
     this.#epoch = BigInt(epoch);
-    const manager = await jetstreamManager(this.#options.connection, { checkAPI: false });
-    const { created, state } = await manager.streams.info(this.#options.stream);
-    const { task, partition, producers, stream } = this.#options;
+    const { task, partition, producers } = this.#options;
     for (const each of edges)
       if (each.task === task && each.partition === partition) {
         const channel = producers.indexOf(each.producer);
@@ -103,13 +100,7 @@ export class NatsEdgeSource<I> implements Source<I> {
       keyGroupOf: () => partition,
       isPurged: true,
     });
-    await this.#source.open(
-      create(SourcePositionSchema, {
-        stream,
-        streamCreated: created,
-        sequence: BigInt(state.last_seq),
-      }),
-    );
+    await this.#source.open(undefined);
   }
 
   async poll(maxRecords: number, waitMs: number): Promise<readonly Element<I>[]> {

@@ -29,6 +29,8 @@ const HARD_LIMIT_BYTES = 256 * 1024 * 1024;
 /** Overhead of a record in a frame, for the sum. */
 const RECORD_BYTES = 24;
 const NO_STREAM = 10_059;
+/** A question that a killed server took with it holds up its checkpoint for so long. */
+const API_TIMEOUT_MS = 2000;
 
 /** One repartition stream between two stages of a job. */
 export interface EdgeOptions {
@@ -65,6 +67,14 @@ interface Sent {
   readonly frame: EdgeFrame;
 }
 
+/** What a producer knows of a checkpoint that is not committed yet. */
+interface Barrier {
+  /** The least sequence in the stream of its barrier frames. */
+  firstSequence: number;
+  /** Bytes that it covers, of those that none before it does. */
+  readonly coveredBytes: number;
+}
+
 /** The stream of a job's edges; bounded, and never dropping what was not read. */
 export async function ensureEdgeStream(
   connection: NatsConnection,
@@ -98,8 +108,7 @@ export class NatsEdgeSink<T> implements EdgeSink<T> {
   readonly #options: NatsEdgeSinkOptions<T>;
   readonly #sink: NatsSink<Sent>;
   readonly #partitions: readonly Partition[];
-  /** By checkpoint: where its barriers lie, by subject. */
-  readonly #barriers = new Map<number, Map<string, number>>();
+  readonly #barriers = new Map<number, Barrier>();
   #manager: JetStreamManager | undefined;
   #epoch = 0;
   #uncoveredBytes = 0;
@@ -126,9 +135,10 @@ export class NatsEdgeSink<T> implements EdgeSink<T> {
         subject: partition.subject,
         data: toBinary(EdgeFrameSchema, frame),
       }),
-      onStored: ({ partition, frame }, sequence) => {
-        if (frame.barrier !== 0n)
-          this.#barriers.get(Number(frame.barrier))?.set(partition.subject, sequence);
+      onStored: ({ frame }, sequence) => {
+        const barrier = this.#barriers.get(Number(frame.barrier));
+        if (barrier !== undefined)
+          barrier.firstSequence = Math.min(barrier.firstSequence, sequence);
       },
     });
   }
@@ -136,7 +146,10 @@ export class NatsEdgeSink<T> implements EdgeSink<T> {
   async open(epoch: number): Promise<void> {
     this.#epoch = epoch;
     const { connection, stream, subject, producer } = this.#options;
-    this.#manager = await jetstreamManager(connection, { checkAPI: false });
+    this.#manager = await jetstreamManager(connection, {
+      checkAPI: false,
+      timeout: API_TIMEOUT_MS,
+    });
     for (const [i, partition] of this.#partitions.entries())
       partition.subject = `${subject}.${String(epoch)}.${String(i)}.${producer}`;
     const { state } = await this.#manager.streams.info(stream, { subjects_filter: `${subject}.>` });
@@ -172,7 +185,9 @@ export class NatsEdgeSink<T> implements EdgeSink<T> {
   }
 
   async barrier(checkpointId: number): Promise<void> {
-    this.#barriers.set(checkpointId, new Map());
+    const waiting = this.#partitions.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const coveredBytes = this.#uncoveredBytes + waiting;
+    this.#barriers.set(checkpointId, { firstSequence: Number.POSITIVE_INFINITY, coveredBytes });
     this.#sendAll(checkpointId);
     await this.#sink.flush();
   }
@@ -185,17 +200,24 @@ export class NatsEdgeSink<T> implements EdgeSink<T> {
     return this.#uncoveredBytes >= SOFT_LIMIT_BYTES;
   }
 
+  /**
+   * One purge over all partitions, up to the first of the barriers. The filter must not lie inside a reader's: a
+   * server of the 2.9 line moves every consumer whose filter holds the purged subject to what is left under that
+   * subject, or to the stream's end, past frames of other producers that it has not delivered.
+   */
   async forget(checkpointId: number): Promise<void> {
-    const { stream, log } = this.#options;
+    const { stream, subject, producer, log } = this.#options;
+    const barrier = this.#barriers.get(checkpointId);
+    if (barrier === undefined) return;
+    const filter = `${subject}.${String(this.#epoch)}.*.${producer}`;
     try {
-      for (const [subject, sequence] of this.#barriers.get(checkpointId) ?? [])
-        await this.#manager?.streams.purge(stream, { filter: subject, seq: sequence + 1 });
+      await this.#manager?.streams.purge(stream, { filter, seq: barrier.firstSequence });
     } catch (error) {
       // It only costs space; the next checkpoint removes more.
-      log.warn("edge_purge_failed", { subject: this.#options.subject, error: errorText(error) });
+      log.warn("edge_purge_failed", { subject, error: errorText(error) });
     }
     for (const id of this.#barriers.keys()) if (id <= checkpointId) this.#barriers.delete(id);
-    this.#uncoveredBytes = 0;
+    this.#uncoveredBytes -= barrier.coveredBytes;
   }
 
   async close(): Promise<void> {

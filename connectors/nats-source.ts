@@ -67,7 +67,11 @@ export interface NatsSourceOptions<I> {
   /** Told how many messages were still to come when one was received. */
   onLag?(messages: number): void;
   readonly log: Log;
-  /** True for a stream whose beginning is removed while it is read. */
+  /**
+   * True for a stream whose beginning is removed while it is read. It is read from its start, also behind every
+   * interruption, and who reads it drops what comes again: a server that is killed while such a stream is empty
+   * numbers it from 1 again.
+   */
   readonly isPurged?: boolean;
 }
 
@@ -154,7 +158,7 @@ export class NatsSource<I> implements Source<I> {
           `${from.streamCreated}; this one was made at ${this.#created} and ends at ` +
           `${String(state.last_seq)}. Start with another data directory, or bring the old stream back`,
       );
-    if (next < state.first_seq && this.#options.isPurged !== true)
+    if (next < state.first_seq)
       throw new SourcePositionLostError(
         `the checkpoint needs message ${String(next)} of stream ${stream}, whose first is ` +
           `${String(state.first_seq)}: retention has passed it. Replay the source into a new stream`,
@@ -177,13 +181,11 @@ export class NatsSource<I> implements Source<I> {
   /** Behind an interruption: the same stream, and nothing of it gone that was not read. */
   async #checkStream(): Promise<void> {
     const { created, state } = await this.#info();
+    if (this.#options.isPurged === true) this.#last = 0;
     const next = this.#last + 1;
     const isOther = created !== this.#created;
-    if (
-      isOther ||
-      next > state.last_seq + 1 ||
-      (this.#last > 0 && next < state.first_seq && this.#options.isPurged !== true)
-    )
+    const isPassed = this.#last > 0 && next < state.first_seq;
+    if (isOther || next > state.last_seq + 1 || isPassed)
       throw new SourcePositionLostError(
         `stream ${this.#options.stream} was read up to message ${String(this.#last)} of the one made at ` +
           `${this.#created}; it was made at ${created} now and holds ${String(state.first_seq)} to ` +

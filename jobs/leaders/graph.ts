@@ -28,8 +28,11 @@ export const LEADERS_JOB = "leaders";
 export const LEAGUE = "league";
 
 const WINDOW_MS = 3_600_000;
-/** A replay plays evenings side by side, and corrections come days later: a window takes plays for a week. */
-const OUT_OF_ORDERNESS_MS = 7 * 24 * WINDOW_MS;
+/**
+ * A replay plays evenings of different weeks side by side, and corrections come days later: a window takes plays for
+ * two weeks. With less, what is late depends on which collector was idle when.
+ */
+const OUT_OF_ORDERNESS_MS = 14 * 24 * WINDOW_MS;
 /** Time from a window's first change to its next rows: what changes meanwhile is in the same rows. */
 const SETTLE_MS = 1000;
 /** A collector without games for so long holds nobody back. */

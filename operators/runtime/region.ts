@@ -260,7 +260,6 @@ export class Region implements Coordinator {
       await this.#settled();
       this.#begin();
       this.#finalBarrier = this.#barrier;
-      for (const source of sources) source.takeDueBarrier();
       await following;
     }
   }
@@ -272,7 +271,6 @@ export class Region implements Coordinator {
     const wanted = this.#forced.length > 0 || this.#subtasks.some((each) => each.changed());
     if (!wanted || !this.#subtasks.every((each) => each.caughtUp())) return;
     this.#begin();
-    for (const subtask of this.#subtasks) subtask.takeDueBarrier();
     await this.#settled();
   }
 
@@ -288,6 +286,7 @@ export class Region implements Coordinator {
     this.#barrier += 1;
     this.#options.fault?.("before-barrier");
     this.#under = { id: this.#barrier, startMs, snapshots: new Map(), committed: promise, resolve };
+    for (const subtask of this.#subtasks) subtask.begun();
   }
 
   async #completeAndTell(under: Under, forced: readonly (() => void)[]): Promise<void> {

@@ -104,6 +104,8 @@ export class Subtask<I> {
   readonly #dirty = new Set<number>();
   readonly #slices: StateSlices;
   #barrier = 0;
+  /** A source that has drained: it has no gaps any more and takes a barrier as soon as there is one. */
+  #isOver = false;
   #sequence = 0;
   #snapshotSequence = 0;
   /** By key group: what lies before it is in the state already. Undefined when nothing is ahead. */
@@ -235,7 +237,10 @@ export class Subtask<I> {
       for (const operator of this.#chain.operators) operator.flush?.();
       await this.#gap();
     }
-    if (this.isSource) await this.#drain();
+    if (!this.isSource) return;
+    await this.#drain();
+    this.#isOver = true;
+    this.#takeDueBarrier();
   }
 
   /** Commits blocks of this subtask's sinks. */
@@ -248,8 +253,13 @@ export class Subtask<I> {
     for (const sink of this.#sinks) await sink.forget(checkpointId);
   }
 
-  /** Takes the barrier that the coordinator asks for; called in a gap, or when the loop has ended. */
-  takeDueBarrier(): void {
+  /** A checkpoint has begun: one that has drained takes its barrier at once, all others in their next gap. */
+  begun(): void {
+    if (this.#isOver) this.#takeDueBarrier();
+  }
+
+  /** Takes the barrier that the coordinator asks for, in a gap. */
+  #takeDueBarrier(): void {
     const id = this.#coordinator.barrierId();
     if (this.isSource && id > this.#barrier) this.#takeBarrier(id);
   }
@@ -322,11 +332,12 @@ export class Subtask<I> {
   async #gap(): Promise<void> {
     const full = this.#sinks.some((sink) => sink.full());
     const wait = this.#coordinator.demand(full);
-    if (wait !== undefined) {
-      await this.#coordinator.orFailure(wait);
-      void this.#coordinator.demand(full);
-    }
-    this.takeDueBarrier();
+    // Before the waiting: the checkpoint that it waits for may be the one whose barrier it has not taken.
+    this.#takeDueBarrier();
+    if (wait === undefined) return;
+    await this.#coordinator.orFailure(wait);
+    void this.#coordinator.demand(full);
+    this.#takeDueBarrier();
   }
 
   #takeBarrier(id: number): void {
