@@ -117,12 +117,17 @@ export class ProcessOperator<
       spec.operatorState ?? ({} as B),
       context.clock,
     );
+    // Broadcast state is for records with a key to read; a list of the operator they may write.
+    const keysWrite = Object.values(spec.operatorState ?? {}).some(
+      ({ redistribution }) => redistribution !== "broadcast",
+    );
     const scope = new KeyedScope(
       spec.uid,
       spec.state,
       TEXT_NAMESPACES,
       context,
       (space, timeMs, domain) => {
+        if (keysWrite) context.markDirty(context.keyGroups);
         call.enter(space, domain === "event" ? timeMs : NO_TIME_MS);
         spec.onTimer?.(call, timeMs, space.namespace ?? "", domain);
       },
@@ -132,10 +137,9 @@ export class ProcessOperator<
     this.inputs = inputs.map((input) => ({
       state: this,
       record: (value: never, eventTimeMs: number) => {
-        if (input.keyOf === undefined) {
-          call.leave(eventTimeMs);
-          context.markDirty(context.keyGroups);
-        } else call.enter(scope.enter(input.keyOf(value)).root, eventTimeMs);
+        if (keysWrite || input.keyOf === undefined) context.markDirty(context.keyGroups);
+        if (input.keyOf === undefined) call.leave(eventTimeMs);
+        else call.enter(scope.enter(input.keyOf(value)).root, eventTimeMs);
         input.onRecord(call, value);
       },
       watermark: (watermarkMs, ofScope) => scope.advance(watermarkMs, ofScope, outputs.main),

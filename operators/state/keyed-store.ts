@@ -220,7 +220,10 @@ export class KeyedStore<S extends StateSpec, N> {
           if (type.life !== undefined && cells[index] !== undefined)
             cells[index] = type.life.sweep(type, cells[index]);
       if (entry === this.entry) this.#unsettled = true;
-      else if ([...entry.spaces()].every((space) => space.isEmpty()))
+      else if (
+        entry.watermarkMs === undefined &&
+        [...entry.spaces()].every((space) => space.isEmpty())
+      )
         this.#groups[entry.keyGroup]?.delete(entry.key);
     }
   }
