@@ -98,7 +98,7 @@ export class NatsSource<I> implements Source<I> {
   #heardMs = 0;
   #recreating = false;
   #closed = false;
-  #failure: CourtsideError | undefined;
+  #failure: Error | undefined;
   #wake: (() => void) | undefined;
   #watchdog: NodeJS.Timeout | undefined;
 
@@ -332,8 +332,13 @@ export class NatsSource<I> implements Source<I> {
   }
 
   #watch(): void {
-    this.#pullIfDue();
-    if (!this.#isSilent()) return;
+    try {
+      this.#pullIfDue();
+    } catch (error) {
+      // A connection that is closed for good ends the source by its next poll, not the process by this timer.
+      this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    }
+    if (this.#failure !== undefined || !this.#isSilent()) return;
     // After a blocked event loop this timer runs before what has arrived is read: look again behind that.
     setImmediate(() => {
       if (this.#isSilent()) void this.#recreate("silence");

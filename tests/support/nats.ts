@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
+import { newestDebianPackage } from "./debian.ts";
 
 /** A broker on a loaded machine is up within a second. */
 const START_WAIT_MS = 10_000;
@@ -18,10 +19,20 @@ export interface TestNats {
   restart(): Promise<void>;
 }
 
+/** The machine's own server, and the newest one of Debian where it can be had; why not is said. */
+export async function natsServers(): Promise<readonly { name: string; binary?: string }[]> {
+  const own = { name: "the machine's nats-server" };
+  const folder = await newestDebianPackage("nats-server");
+  if (folder === undefined) return [own];
+  return [own, { name: "Debian's newest", binary: join(folder, "usr/sbin/nats-server") }];
+}
+
 /** A real nats-server with JetStream on a free port of 127.0.0.1 and a store of its own. */
-export async function startNats(): Promise<TestNats> {
+export async function startNats(
+  binary = process.env["COURTSIDE_NATS_SERVER"] ?? "nats-server",
+): Promise<TestNats> {
   const directory = await mkdtemp(join(tmpdir(), "courtside-nats-"));
-  let server = start(directory, -1);
+  let server = start(binary, directory, -1);
   const port = await portFrom(directory, server);
   const stopServer = async (signal: NodeJS.Signals): Promise<void> => {
     if (server.exitCode !== null || server.signalCode !== null) return;
@@ -38,14 +49,13 @@ export async function startNats(): Promise<TestNats> {
     kill: () => stopServer("SIGKILL"),
     restart: async () => {
       await stopServer("SIGKILL");
-      server = start(directory, port);
+      server = start(binary, directory, port);
       await portFrom(directory, server);
     },
   };
 }
 
-function start(directory: string, port: number): ChildProcess {
-  const binary = process.env["COURTSIDE_NATS_SERVER"] ?? "nats-server";
+function start(binary: string, directory: string, port: number): ChildProcess {
   const files = ["--ports_file_dir", directory, "-l", join(directory, "server.log")];
   const args = ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", join(directory, "store")];
   return spawn(binary, [...args, ...files], { stdio: "ignore" });
