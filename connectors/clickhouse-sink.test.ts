@@ -2,10 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ClickHouseClient } from "@clickhouse/client";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { silentLog } from "../base/log.ts";
 import { openClickHouse } from "../data/clickhouse/client.ts";
 import { type ClickHouseChild, startClickHouse } from "../local/clickhouse/child.ts";
+import { describeTransactionalSinkContract } from "../testing/transactional-sink-contract.ts";
 import { ClickHouseSink } from "./clickhouse-sink.ts";
 import { NoDeduplicationWindowError } from "./clickhouse-windows.ts";
 
@@ -44,9 +45,9 @@ function sink(table = "courtside.numbers", job = "test"): ClickHouseSink<number>
   });
 }
 
-async function stored(): Promise<number[]> {
+async function stored(table = "courtside.numbers"): Promise<number[]> {
   const result = await client.query({
-    query: "SELECT number FROM courtside.numbers ORDER BY number",
+    query: `SELECT number FROM ${table} ORDER BY number`,
     format: "JSONEachRow",
   });
   return (await result.json<{ number: number }>()).map((row) => row.number);
@@ -188,4 +189,13 @@ test("rows that do not fit the table fail at once instead of being tried for min
     bytes: Buffer.from(`{"number":"not a number"}\n`),
   };
   await expect(wrong.commit([block])).rejects.toThrow(/did not take 1 rows/);
+});
+
+describe("as every transactional sink", () => {
+  let places = 0;
+  describeTransactionalSinkContract(async () => {
+    places += 1;
+    const table = await withViews(`contract_${String(places)}`);
+    return { start: (job) => sink(table, job), stored: async () => stored(table) };
+  });
 });

@@ -125,7 +125,8 @@ export function directoryStore(directory: string, job: string, log: Log): Region
   });
 }
 
-async function writeDurably(path: string, parts: readonly Uint8Array[]): Promise<void> {
+/** Resolves when the bytes are on the disk; the name is not until its folder is. */
+export async function writeDurably(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const file = await open(path, "w");
   try {
     if (parts.length > 0) await file.writev([...parts]);
