@@ -1,7 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { CourtsideError, UsageError } from "../../base/errors.ts";
-import { readJobRecord, savepointPartKey, writeJobRecord } from "../../jobs/worker/job-record.ts";
+import {
+  readHeads,
+  readJobRecord,
+  savepointPartKey,
+  writeJobRecord,
+} from "../../jobs/worker/job-record.ts";
 import {
   deleteSavepoint,
   listSavepoints,
@@ -119,7 +124,7 @@ async function take(
   await writeJobRecord(control.jobs, { ...record, request }, revision);
   const timeoutMs = 1000 * (integerFlag(context.values, "timeout-s", TIMEOUT_S) ?? 0);
   try {
-    const regions = await collectParts(control, record, name, timeoutMs, context.signal);
+    const regions = await collectParts(control, record, name, stop, timeoutMs, context.signal);
     const { generation, keyGroups } = record;
     const createdTimeMs = BigInt(nowMs);
     await writeSavepoint(control.blobs, {
@@ -151,11 +156,13 @@ async function take(
 /** Waits until every region has written its part. */
 async function collectParts(
   { jobs }: JobControl,
-  { job, regions }: JobRecord,
+  record: JobRecord,
   name: string,
+  stop: boolean,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<CheckpointRef[]> {
+  const { job, regions } = record;
   const untilMs = performance.now() + timeoutMs;
   for (;;) {
     const found = await Promise.all(
@@ -166,7 +173,11 @@ async function collectParts(
     const parts = found.flatMap((entry) =>
       entry === undefined ? [] : [fromBinary(CheckpointRefSchema, entry.bytes)],
     );
-    if (parts.length === regions) return parts;
+    if (parts.length === regions) {
+      const overtaken = stop ? await overtakenParts(jobs, record, parts) : [];
+      if (overtaken.length === 0) return parts;
+      for (const region of overtaken) await jobs.remove(savepointPartKey(job, name, region));
+    }
     if (performance.now() > untilMs) {
       const missing = found.flatMap((entry, region) => (entry === undefined ? [region] : []));
       throw new SavepointTimeoutError(
@@ -176,6 +187,19 @@ async function collectParts(
     }
     await delay(POLL_MS, undefined, { signal });
   }
+}
+
+/**
+ * Regions whose part was written by an owner that had lost them by then: the new one has gone on behind it. Heads are
+ * read behind the parts, and who takes a head looks for a part behind that, so one of the two sees the other.
+ */
+async function overtakenParts(
+  jobs: JobControl["jobs"],
+  record: JobRecord,
+  parts: readonly CheckpointRef[],
+): Promise<number[]> {
+  const heads = await readHeads(jobs, record);
+  return parts.flatMap(({ epoch }, region) => (heads.get(region)?.epoch === epoch ? [] : [region]));
 }
 
 async function endRequest(control: JobControl, job: string, stopped: boolean): Promise<void> {

@@ -86,8 +86,17 @@ export class HeldRegion {
       // It failed meanwhile, and is asked again when it is back.
       return undefined;
     }
-    if (stop) await this.stop();
+    if (stop) {
+      await this.stop();
+      // One that failed at its end may owe rows: whoever has it next inserts them, and writes the part.
+      if (!this.#released) return undefined;
+    }
     return store.exportTo(prefix);
+  }
+
+  /** True behind a stop. */
+  isStopped(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   async #keep(): Promise<void> {

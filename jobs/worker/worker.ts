@@ -131,9 +131,13 @@ export class Worker {
     }
     const alive = new Set(members.map(({ id }) => id));
     this.#noteFree(new Set(members.flatMap(({ regions }) => regions)));
-    for (const index of claim)
-      if (request?.stop !== true || !(await this.#isWritten(request.name, index)))
-        this.#claim(index, alive);
+    for (const index of claim) {
+      if (request?.stop === true && (await this.#isWritten(request.name, index))) continue;
+      // Whoever had it before may have written its part of the savepoint; this time is another.
+      if (request !== undefined)
+        this.#exported.delete(savepointPartKey(record.job, request.name, index));
+      this.#claim(index, alive);
+    }
     if (claim.length > 0) await this.#beat();
     if (claim.length === 0) this.#tellReady();
     return false;
@@ -164,6 +168,7 @@ export class Worker {
           owner: group.id,
           log,
           fault,
+          admit: async () => this.#admit(index),
           mayTakeFrom: (owner) => this.#mayTake(index, alive.has(owner)),
           initial: async () =>
             record.savepoint === ""
@@ -226,13 +231,28 @@ export class Worker {
       const part = savepointPartKey(record.job, name, index);
       if (this.#exported.has(part)) continue;
       const ref = await held.savepoint(savepointPrefix(record.job, name), stop);
+      if (ref !== undefined) await jobs.put(part, toBinary(CheckpointRefSchema, ref));
+      if (held.isStopped()) this.#held.delete(index);
       if (ref === undefined) continue;
-      await jobs.put(part, toBinary(CheckpointRefSchema, ref));
       this.#exported.add(part);
-      if (stop) this.#held.delete(index);
       log.info("savepoint_part", { savepoint: name, region: index });
       await this.#beat();
     }
+  }
+
+  /**
+   * Asked when a region's head is ours already, so that nobody can be between the two looks: the one who stops the
+   * job reads the parts first and the heads behind them.
+   * @throws FencedError when the region has ended with a savepoint, or this generation of the job has.
+   */
+  async #admit(index: number): Promise<void> {
+    const { jobs, record } = this.#options;
+    const now = (await readJobRecord(jobs, record.job))?.record;
+    if (now?.generation !== record.generation || now.stopped)
+      throw new FencedError(`job ${record.job} has ended its generation ${record.generation}`);
+    const { request } = now;
+    if (request?.stop === true && (await this.#isWritten(request.name, index)))
+      throw new FencedError(`region ${String(index)} has ended with savepoint ${request.name}`);
   }
 
   /** True when a region's part of a savepoint is there: with a stop, it is not to run any more. */

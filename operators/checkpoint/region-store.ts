@@ -54,6 +54,8 @@ export interface RegionStoreOptions {
   readonly fault?: FaultPoint;
   /** False when the head's owner is alive, so that the region is not to be taken from it. */
   readonly mayTakeFrom?: (owner: string) => boolean;
+  /** Asked when the head is ours, before anything is read. @throws FencedError when the region is not to go on. */
+  admit?(): Promise<void>;
   /** State that a region without any checkpoint starts from. */
   initial?(): Promise<RestoredSnapshot | undefined>;
 }
@@ -94,6 +96,7 @@ export class RegionStore implements SnapshotStore {
       checkpoints: before.checkpoints,
     });
     await this.#swap();
+    await this.#options.admit?.();
     const found = await this.#newestWhole();
     const restored = found?.snapshot ?? (await this.#initial());
     return {
@@ -196,6 +199,7 @@ export class RegionStore implements SnapshotStore {
       ...ref,
       manifest: `${name}.manifest`,
       sha256: sha256([body]),
+      epoch: this.#head.epoch,
     });
   }
 
