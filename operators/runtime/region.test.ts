@@ -173,3 +173,38 @@ test("a forced checkpoint is taken although nothing has changed", async () => {
   await expect(Promise.race([again.checkpoint(), ended])).resolves.toBeUndefined();
   await ended;
 });
+
+test("checkpoints go on when one of several sources has ended, and while another waits for one", async () => {
+  const table = new Table();
+  const committed: number[] = [];
+  const subtask = (stage: string, values: readonly number[], full: () => boolean) => {
+    const graph = new JobGraph<number[]>("numbers");
+    graph.source
+      .flatMap<string>("texts", ([value], emit) => emit(String(value)))
+      .sinkTo({ ...table.sink(stage), full });
+    const paced = async function* () {
+      for await (const record of records())
+        if (values.includes(record.sequence)) yield { ...record, keyGroup: 0 };
+    };
+    const keyGroups = { first: 0, last: graph.keyGroups - 1 };
+    return { name: `${stage}/0`, stage, graph, source: new MemorySource(paced()), keyGroups };
+  };
+  const many = new Region({
+    job: "numbers",
+    keyGroups: 128,
+    subtasks: [
+      subtask("short", numbers.slice(0, 5), () => false),
+      subtask("one", numbers.slice(0, 60), () => false),
+      subtask("two", numbers.slice(0, 40), () => true),
+    ],
+    store: directoryStore(directory, "numbers", silentLog),
+    clock: systemClock,
+    tracing: noTracing,
+    log: silentLog,
+    checkpointIntervalMs: 1,
+    onCheckpoint: ({ checkpointId }) => void committed.push(checkpointId),
+  });
+  await many.run(never);
+  expect(committed.length).toBeGreaterThan(2);
+  expect(table.rows).toHaveLength(5 + 60 + 40);
+}, 30_000);
