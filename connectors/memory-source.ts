@@ -30,6 +30,8 @@ export class MemorySource<I> implements Source<I> {
   }
 
   async poll(maxRecords: number): Promise<readonly SourceRecord<I>[]> {
+    // Records that are always there must not starve the event loop: checkpoints are written in it.
+    await new Promise(setImmediate);
     const batch: SourceRecord<I>[] = [];
     while (batch.length < maxRecords && !this.#ended) {
       const next = await this.#records.next();
