@@ -21,7 +21,7 @@ let server: ClickHouseChild;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "courtside-sql-docs-"));
   const data = join(folder, "run");
-  const run = ["up", "--games", "4", "--seed", "21", "--until-done", "--json"];
+  const run = ["up", "--games", "4", "--seed", "21", "--trace-rate", "1", "--until-done", "--json"];
   const { code, stderr } = await new Courtside([...run, "--port-base", "0", "--data", data])
     .finished;
   if (code !== 0) throw new Error(stderr);
