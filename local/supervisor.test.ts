@@ -1,9 +1,8 @@
-import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { freePorts } from "../tests/support/ports.ts";
 import { openLogFile } from "./log-file.ts";
 import { identify, isRunning } from "./process.ts";
 import type { RunProcess } from "./run-file.ts";
@@ -74,7 +73,7 @@ afterEach(async () => {
 });
 
 test("a killed child is started again on the same port", async () => {
-  const port = await freePort();
+  const [port = 0] = await freePorts(1);
   const first = await supervisor.start({ name: "serve", args: ["serve", String(port)] });
   process.kill(Number(first["pid"]), "SIGKILL");
   await expect.poll(() => said.join(), { timeout: 4_000 }).toContain("serve is ready again");
@@ -150,12 +149,3 @@ test("a log file is turned over at its limit", async () => {
   expect(await readFile(path, "utf8")).toBe("abcdef");
   expect(await readFile(`${path}.1`, "utf8")).toBe("12345678");
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

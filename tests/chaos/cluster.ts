@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { ROOT } from "../support/courtside.ts";
-import { freePort, Service } from "./service.ts";
+import { freePorts } from "../support/ports.ts";
+import { Service } from "./service.ts";
 
 const MAIN = join(ROOT, "cli/main.ts");
 
@@ -64,7 +65,7 @@ export class Cluster {
   static async start(options: ClusterOptions): Promise<Cluster> {
     const folder = await mkdtemp(join(tmpdir(), "courtside-chaos-"));
     await mkdir(join(folder, "checkpoints"));
-    const ports = [await freePort(), await freePort(), await freePort()];
+    const ports = await freePorts(3);
     const cluster = new Cluster(folder, ports, options);
     await Promise.all([cluster.nats.start(), cluster.clickhouse.start(), cluster.serve.start()]);
     await Promise.all(cluster.workers.map(async (worker) => worker.start()));
